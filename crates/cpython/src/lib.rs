@@ -1,0 +1,37 @@
+//! The HPy runtime over CPython.
+//!
+//! A handle is the address of an object ([`handle`]): nothing is converted on the way in or out, and an array of arguments
+//! is handed on as it came. So most functions are exactly one call of CPython's; those are generated from the spec
+//! (`autogen_direct.rs`). What needs a thought of its own has a file named after its family.
+//!
+//! * [`context`] holds the table and fills in its constants.
+//! * [`module`] makes CPython's module definition from an extension's.
+//! * `trampoline` is where calls from CPython enter an extension.
+#![allow(non_snake_case, non_upper_case_globals, reason = "the API keeps its C names")]
+
+mod autogen_constants;
+mod autogen_direct;
+mod autogen_trampolines;
+
+mod builder;
+mod bytes;
+mod call;
+mod capsule;
+pub mod context;
+mod direct;
+mod error;
+mod eval;
+mod global;
+pub mod handle;
+mod item;
+mod legacy;
+mod long;
+pub mod module;
+mod object;
+mod tracker;
+mod trampoline;
+mod tuple;
+mod types;
+
+/// The runtime: its functions are those of the interpreter the library is loaded into.
+pub struct CPython;

@@ -1,0 +1,236 @@
+//! Modules: CPython's definition from an extension's.
+
+use core::ffi::{CStr, c_int, c_void};
+use core::mem::transmute;
+use core::ptr::{null, null_mut};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use hpy_abi::*;
+use pyo3_ffi::*;
+
+/// An exception is set.
+#[derive(Debug)]
+pub struct PythonError;
+
+/// Of what may raise.
+pub type Result<T> = core::result::Result<T, PythonError>;
+
+/// What a module with a create slot must do without.
+macro_rules! create_stands_alone {
+    ($what:literal) => {
+        concat!(
+            "HPyModuleDef defines a HPy_mod_create slot and some ",
+            $what,
+            ". This is not allowed because custom HPy_mod_create slot cannot return a builtin module object and cannot ",
+            "make any use of any other data defined in the HPyModuleDef. Either do not define HPy_mod_create slot and ",
+            "let the runtime create a builtin module object from the provided HPyModuleDef, or do not define anything ",
+            "else but the HPy_mod_create slot.\0"
+        )
+    };
+}
+
+/// Definitions that have been made, by the address of the extension's. Modules point into them for good.
+static DEFINITIONS: Mutex<Option<HashMap<usize, usize>>> = Mutex::new(None);
+
+/// CPython's definition of an extension's module. Loading a module again gives the same one.
+///
+/// # Safety
+/// The extension's definition has to stay where it is, unchanged, for as long as the process runs.
+pub unsafe fn definition(hpydef: *mut HPyModuleDef) -> Result<*mut PyModuleDef> {
+    let key = hpydef.addr();
+    {
+        let mut made = DEFINITIONS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&def) = made.get_or_insert_default().get(&key) {
+            return Ok(core::ptr::with_exposed_provenance_mut(def));
+        }
+    }
+    // SAFETY: as this function's.
+    let def = unsafe { Box::into_raw(Box::new(make_definition(&*hpydef)?)) };
+    let mut made = DEFINITIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let def = *made.get_or_insert_default().entry(key).or_insert(def.expose_provenance());
+    Ok(core::ptr::with_exposed_provenance_mut(def))
+}
+
+/// # Safety
+/// As [`definition`].
+unsafe fn make_definition(hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
+    if hpydef.size < 0 {
+        return Err(system_error(c"HPy does not permit HPyModuleDef.size < 0"));
+    }
+    if hpydef.size > 0 {
+        return Err(system_error(
+            c"Module state is not supported yet in HPy, set HPyModuleDef.size = 0 if module state is not needed",
+        ));
+    }
+    // SAFETY: the list of definitions ends with null.
+    let defines: Vec<&HPyDef> = unsafe { null_ended(hpydef.defines) };
+    // SAFETY: as this function's.
+    let methods = unsafe { methods(&defines, hpydef.legacy_methods.cast())? };
+    // SAFETY: as this function's.
+    let (slots, creates) = unsafe { slots(&defines)? };
+    let others = !hpydef.legacy_methods.is_null() || !hpydef.doc.is_null() || !hpydef.globals.is_null();
+    if creates && others {
+        return Err(system_error_text(create_stands_alone!("of the other fields are not set to their default value")));
+    }
+    Ok(PyModuleDef {
+        m_base: PyModuleDef_HEAD_INIT,
+        m_name: null(),
+        m_doc: hpydef.doc,
+        m_size: 0,
+        m_methods: leak(methods),
+        m_slots: leak(slots),
+        m_traverse: None,
+        m_clear: None,
+        m_free: None,
+    })
+}
+
+/// The items of a list that ends with null; empty for null.
+unsafe fn null_ended<'a, T>(list: *mut *mut T) -> Vec<&'a T> {
+    let mut items = Vec::new();
+    if !list.is_null() {
+        // SAFETY: there is a null to end at, and all before it are the extension's statics.
+        unsafe {
+            while let Some(item) = (*list.add(items.len())).as_ref() {
+                items.push(item);
+            }
+        }
+    }
+    items
+}
+
+fn leak<T>(items: Vec<T>) -> *mut T {
+    Box::leak(items.into_boxed_slice()).as_mut_ptr()
+}
+
+/// Methods of the definitions, then the legacy ones, then the end mark.
+///
+/// # Safety
+/// Legacy methods have to end with one without a name.
+pub(crate) unsafe fn methods(
+    defines: &[&HPyDef],
+    mut legacy: *const PyMethodDef,
+) -> Result<Vec<PyMethodDef>> {
+    let mut methods = Vec::new();
+    for define in defines.iter().filter(|define| define.kind == HPyDef_Kind_Meth) {
+        // SAFETY: the kind says which.
+        let meth = unsafe { &define.u.meth };
+        let flags = match meth.signature {
+            HPyFunc_VARARGS => METH_FASTCALL,
+            HPyFunc_KEYWORDS => METH_FASTCALL | METH_KEYWORDS,
+            HPyFunc_NOARGS => METH_NOARGS,
+            HPyFunc_O => METH_O,
+            _ => {
+                // SAFETY: the caller holds the interpreter.
+                unsafe { PyErr_SetString(PyExc_ValueError, c"Unsupported HPyMeth signature".as_ptr()) };
+                return Err(PythonError);
+            }
+        };
+        // SAFETY: the flags say what CPython calls it as.
+        let ml_meth = unsafe { transmute::<HPyCFunction, PyMethodDefPointer>(meth.cpy_trampoline) };
+        methods.push(PyMethodDef { ml_name: meth.name, ml_meth, ml_flags: flags, ml_doc: meth.doc });
+    }
+    // SAFETY: as this function's.
+    unsafe {
+        while let Some(method) = legacy.as_ref().filter(|method| !method.ml_name.is_null()) {
+            methods.push(*method);
+            legacy = legacy.add(1);
+        }
+    }
+    methods.push(PyMethodDef::zeroed());
+    Ok(methods)
+}
+
+/// The slots, with the end mark, and whether one of them creates the module.
+unsafe fn slots(defines: &[&HPyDef]) -> Result<(Vec<PyModuleDef_Slot>, bool)> {
+    let mut slots = Vec::new();
+    let mut creates = false;
+    let mut others = false;
+    for define in defines {
+        if define.kind != HPyDef_Kind_Slot {
+            others = true;
+            continue;
+        }
+        // SAFETY: the kind says which.
+        let slot = unsafe { &define.u.slot };
+        let number = match slot.slot {
+            HPy_mod_create if creates => {
+                return Err(system_error(
+                    c"Multiple definitions of the HPy_mod_create slot in HPyModuleDef.defines.",
+                ));
+            }
+            HPy_mod_create => {
+                creates = true;
+                Py_mod_create
+            }
+            HPy_mod_exec => {
+                others = true;
+                Py_mod_exec
+            }
+            other => {
+                // SAFETY: the caller holds the interpreter; the format takes one int.
+                unsafe {
+                    let format = c"Unsupported slot in HPyModuleDef.defines (value: %d).";
+                    PyErr_Format(PyExc_SystemError, format.as_ptr(), other.0);
+                }
+                return Err(PythonError);
+            }
+        };
+        // SAFETY: a function pointer is as wide as any pointer.
+        let value = unsafe { transmute::<HPyCFunction, *mut c_void>(slot.cpy_trampoline) };
+        slots.push(PyModuleDef_Slot { slot: number, value });
+    }
+    if creates && others {
+        return Err(system_error_text(create_stands_alone!("other slots or methods")));
+    }
+    slots.push(PyModuleDef_Slot { slot: 0, value: null_mut() });
+    Ok((slots, creates))
+}
+
+fn system_error(message: &CStr) -> PythonError {
+    // SAFETY: whoever makes a module holds the interpreter.
+    unsafe { PyErr_SetString(PyExc_SystemError, message.as_ptr()) };
+    PythonError
+}
+
+/// `message` ends with a NUL.
+fn system_error_text(message: &'static str) -> PythonError {
+    system_error(CStr::from_bytes_until_nul(message.as_bytes()).unwrap_or(c""))
+}
+
+/// What a create slot returned, unless it is a module: those only the runtime makes.
+///
+/// # Safety
+/// The object is null, with an exception set, or the caller's reference.
+pub(crate) unsafe fn check_created_module(module: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as this function's.
+    unsafe {
+        if !module.is_null() && PyModule_Check(module) != 0 {
+            Py_DECREF(module);
+            system_error(c"HPy_mod_create slot returned a builtin module object. This is currently not supported.");
+            return null_mut();
+        }
+    }
+    module
+}
+
+/// Makes the module of a definition for a spec, and runs its exec slots. Returns a new reference.
+///
+/// # Safety
+/// `def` is from [`definition`], and `spec` a live object.
+pub unsafe fn create(def: *mut PyModuleDef, spec: *mut PyObject) -> Result<*mut PyObject> {
+    // SAFETY: as this function's; the caller holds the interpreter.
+    unsafe {
+        let module = PyModule_FromDefAndSpec(def, spec);
+        if module.is_null() {
+            return Err(PythonError);
+        }
+        let is_module: c_int = PyModule_Check(module);
+        if is_module != 0 && PyModule_ExecDef(module, def) != 0 {
+            Py_DECREF(module);
+            return Err(PythonError);
+        }
+        Ok(module)
+    }
+}

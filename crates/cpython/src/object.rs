@@ -1,0 +1,24 @@
+//! What every object can do.
+
+use core::ffi::c_int;
+
+use hpy_abi::runtime::Object;
+use hpy_abi::*;
+
+use crate::CPython;
+use crate::autogen_direct::direct_object;
+use crate::handle::to_object;
+
+unsafe extern "C" {
+    /// Part of CPython since 3.0 and exported by all builds, though not documented.
+    fn _PyObject_Dump(object: *mut pyo3_ffi::PyObject);
+}
+
+impl Object for CPython {
+    direct_object!();
+
+    unsafe extern "C" fn ctx_Dump(_ctx: *mut HPyContext, h: HPy) {
+        // SAFETY: it accepts null and, as far as it can tell, dead objects too.
+        unsafe { _PyObject_Dump(to_object(h)) }
+    }
+}

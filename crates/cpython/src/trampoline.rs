@@ -1,0 +1,74 @@
+//! Where CPython's calls enter an extension: a trampoline in the binary has put the arguments into a struct.
+
+use core::ffi::c_void;
+use core::mem::transmute;
+
+use hpy_abi::*;
+use pyo3_ffi::*;
+
+use crate::autogen_trampolines;
+use crate::handle::{to_handle, to_object};
+use crate::module::check_created_module;
+
+/// Calls the extension's function `func`, which has the signature `sig`, with the arguments of its trampoline.
+///
+/// # Safety
+/// `args` has to point to the struct that belongs to the signature.
+pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunction, args: *mut c_void) {
+    // SAFETY: function and arguments are of the signature's types, and objects in the arguments are alive during the call.
+    // An array of objects is an array of handles.
+    unsafe {
+        match sig {
+            HPyFunc_VARARGS => {
+                let f = transmute::<HPyCFunction, HPyFunc_varargs>(func).unwrap_unchecked();
+                let a = &mut *args.cast::<HPyFunc_args_VARARGS>();
+                let result = f(ctx, to_handle(a.self_.cast()), a.args.cast(), a.nargs.cast_unsigned());
+                a.result = to_object(result).cast();
+            }
+            HPyFunc_KEYWORDS => {
+                let f = transmute::<HPyCFunction, HPyFunc_keywords>(func).unwrap_unchecked();
+                let a = &mut *args.cast::<HPyFunc_args_KEYWORDS>();
+                // HPy_tp_call comes in as a vectorcall, where the highest bit says something about the array.
+                let nargs = a.nargsf & !PY_VECTORCALL_ARGUMENTS_OFFSET;
+                let result = f(ctx, to_handle(a.self_.cast()), a.args.cast(), nargs, to_handle(a.kwnames.cast()));
+                a.result = to_object(result).cast();
+            }
+            HPyFunc_INITPROC => {
+                let f = transmute::<HPyCFunction, HPyFunc_initproc>(func).unwrap_unchecked();
+                let a = &mut *args.cast::<HPyFunc_args_INITPROC>();
+                let (items, count) = tuple_items(a.args.cast());
+                a.result = f(ctx, to_handle(a.self_.cast()), items, count, to_handle(a.kw.cast()));
+            }
+            HPyFunc_NEWFUNC => {
+                let f = transmute::<HPyCFunction, HPyFunc_newfunc>(func).unwrap_unchecked();
+                let a = &mut *args.cast::<HPyFunc_args_NEWFUNC>();
+                let (items, count) = tuple_items(a.args.cast());
+                let result = f(ctx, to_handle(a.self_.cast()), items, count, to_handle(a.kw.cast()));
+                a.result = to_object(result).cast();
+            }
+            HPyFunc_CAPSULE_DESTRUCTOR => {
+                let f = transmute::<HPyCFunction, HPyFunc_Capsule_Destructor>(func).unwrap_unchecked();
+                let capsule = args.cast::<PyObject>();
+                let name = PyCapsule_GetName(capsule);
+                f(name, PyCapsule_GetPointer(capsule, name), PyCapsule_GetContext(capsule));
+            }
+            HPyFunc_MOD_CREATE => {
+                let f = transmute::<HPyCFunction, HPyFunc_mod_create>(func).unwrap_unchecked();
+                let a = &mut *args.cast::<HPyFunc_args_MOD_CREATE>();
+                let module = f(ctx, to_handle(a.spec.cast()));
+                a.result = check_created_module(to_object(module)).cast();
+            }
+            _ => {
+                if !autogen_trampolines::enter(ctx, sig, func, args) {
+                    Py_FatalError(c"HPy: a trampoline called with a signature that this runtime does not know".as_ptr());
+                }
+            }
+        }
+    }
+}
+
+/// A tuple's items as an array of borrowed handles.
+unsafe fn tuple_items(tuple: *mut PyObject) -> (*const HPy, HPy_ssize_t) {
+    // SAFETY: CPython passes an exact tuple, and the array lives as long as it does.
+    unsafe { ((&raw const (*tuple.cast::<PyTupleObject>()).ob_item).cast(), PyTuple_GET_SIZE(tuple)) }
+}

@@ -1,0 +1,155 @@
+//! A look at a file before the system loads it.
+//!
+//! The system's loader maps a file as its headers say and trusts them: with a truncated file the process dies. Such files
+//! are refused here; for all others the system's own words are kept, and this module only explains them.
+
+use std::env::consts::{ARCH, OS};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use object::read::{NameOrOrdinal, Object, ObjectSegment, ObjectSymbol, ReadCache};
+use object::{Architecture, BinaryFormat, FileKind};
+
+/// What is wrong with a file.
+pub struct Diagnosis {
+    /// What the system would say, if asking it could crash.
+    pub instead_of_system: Option<&'static str>,
+    pub help: String,
+}
+
+/// Looks for what keeps a file from being loaded. `None`: nothing that can be seen from outside.
+pub fn diagnose(path: &Path) -> Option<Diagnosis> {
+    let explain = |help: String| Some(Diagnosis { instead_of_system: None, help });
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return explain("There is no such file. Was the extension built for another version or moved away from its stub?".into());
+        }
+        Err(error) => return explain(format!("The file can't be opened: {error}.")),
+    };
+    let metadata = file.metadata().ok()?;
+    if metadata.is_dir() {
+        return explain("This is a folder; the path has to name the binary in it.".into());
+    }
+    let length = metadata.len();
+    if length == 0 {
+        return explain("The file is empty. Build or install the extension again.".into());
+    }
+    let cache = ReadCache::new(file);
+    let native = native_format();
+    match FileKind::parse(&cache) {
+        Ok(FileKind::Elf32 | FileKind::Elf64) if native == BinaryFormat::Elf => {}
+        Ok(FileKind::MachO32 | FileKind::MachO64 | FileKind::MachOFat32 | FileKind::MachOFat64)
+            if native == BinaryFormat::MachO => {}
+        Ok(FileKind::Pe32 | FileKind::Pe64) if native == BinaryFormat::Pe => {}
+        Ok(kind) => {
+            return explain(format!("This is a file of another system or kind ({kind:?}), not a shared library for {OS}."));
+        }
+        Err(_) => {
+            return explain(format!(
+                "This is not a shared library for {OS}: its first bytes are those of another kind of file."
+            ));
+        }
+    }
+    let truncated = || {
+        Some(Diagnosis {
+            instead_of_system: Some("file too short"),
+            help: format!("The file is truncated: it ends after {length} bytes, before what its headers announce. Copy or install it again."),
+        })
+    };
+    // A fat Mach-O file holds one file per processor; the system picks the right one or says that there is none.
+    let parsed = match object::File::parse(&cache) {
+        Ok(parsed) => parsed,
+        Err(_) if native == BinaryFormat::MachO => return None,
+        Err(_) => return truncated(),
+    };
+    if let Some(theirs) = other_processor(parsed.architecture()) {
+        return explain(format!("The binary is for the processor {theirs}, this Python runs on {ARCH}."));
+    }
+    let ends_late = |segment: object::read::Segment<'_, '_, _>| {
+        let (offset, size) = segment.file_range();
+        offset.checked_add(size).is_none_or(|end| end > length)
+    };
+    if parsed.segments().any(ends_late) { truncated() } else { None }
+}
+
+/// Whose file is it, if it has not the symbols of the module that was asked for?
+pub fn explain_missing_symbols(path: &Path, short_name: &str) -> String {
+    let names = exported_names(path);
+    let with_prefix = |prefix: &str| names.iter().find_map(|name| name.strip_prefix(prefix).map(str::to_string));
+    if let Some(other) = with_prefix("HPyInit_").filter(|other| other != short_name) {
+        return format!(
+            "The file holds the HPy module '{other}', not '{short_name}': the name given to HPy_MODINIT has to be the last \
+             part of the module's name, with '-' as '_'."
+        );
+    }
+    if names.iter().any(|name| *name == format!("HPyInit_{short_name}")) {
+        return "The file has HPyInit, but not the version functions that go with it: it was built for an HPy older than \
+                0.9, or its HPy_MODINIT was written by hand. Build it again with current headers."
+            .into();
+    }
+    if let Some(other) = with_prefix("PyInit_") {
+        return format!(
+            "This is an extension for CPython's own API (it has PyInit_{other}), not an HPy one: import it without HPy, \
+             under a file name that CPython looks for."
+        );
+    }
+    "This is a shared library, but not an HPy extension: it exports no HPyInit function. Is HPy_MODINIT missing, or is this \
+     another library of that name?"
+        .into()
+}
+
+fn exported_names(path: &Path) -> Vec<String> {
+    let Ok(file) = File::open(path) else { return Vec::new() };
+    let cache = ReadCache::new(file);
+    let Ok(parsed) = object::File::parse(&cache) else { return Vec::new() };
+    let underscore = parsed.format() == BinaryFormat::MachO;
+    let mut names: Vec<String> = parsed
+        .dynamic_symbols()
+        .filter(ObjectSymbol::is_definition)
+        .filter_map(|symbol| symbol.name().ok().map(str::to_string))
+        .collect();
+    if names.is_empty() {
+        // Mach-O and PE have a list of exports instead.
+        let exports = parsed.exports().into_iter().flatten().flatten();
+        names = exports
+            .filter_map(|export| match export.name() {
+                NameOrOrdinal::Name(name) => Some(String::from_utf8_lossy(name).into_owned()),
+                _ => None,
+            })
+            .collect();
+    }
+    if underscore {
+        names.iter_mut().for_each(|name| *name = name.strip_prefix('_').unwrap_or(name).to_string());
+    }
+    names
+}
+
+fn native_format() -> BinaryFormat {
+    if cfg!(windows) {
+        BinaryFormat::Pe
+    } else if cfg!(target_vendor = "apple") {
+        BinaryFormat::MachO
+    } else {
+        BinaryFormat::Elf
+    }
+}
+
+/// The name of a processor that is not ours.
+fn other_processor(theirs: Architecture) -> Option<String> {
+    let name = match theirs {
+        Architecture::X86_64 => "x86_64",
+        Architecture::I386 => "x86",
+        Architecture::Aarch64 => "aarch64",
+        Architecture::Arm => "arm",
+        Architecture::Riscv64 => "riscv64",
+        Architecture::S390x => "s390x",
+        Architecture::PowerPc64 => "powerpc64",
+        Architecture::LoongArch64 => "loongarch64",
+        // One that we can't name is left to the system.
+        Architecture::Unknown => return None,
+        other => return Some(format!("{other:?}")),
+    };
+    (name != ARCH).then(|| name.to_string())
+}

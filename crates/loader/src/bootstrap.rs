@@ -1,0 +1,96 @@
+//! What stub files call: `hpy.universal._load_bootstrap`.
+
+use core::ptr::null_mut;
+
+use hpy_cpython::module::{PythonError, Result};
+use pyo3_ffi::*;
+
+use crate::load::{keywords, load_file};
+use crate::mode::{self, Mode};
+use crate::owned::Owned;
+use crate::refusal;
+
+/// `_load_bootstrap(name, ext_name, package, file, loader, spec, env)`
+///
+/// # Safety
+/// Called by CPython.
+pub unsafe fn load_bootstrap(module: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> Result<Owned> {
+    let mut names = keywords!(c"name", c"ext_name", c"package", c"file", c"loader", c"spec", c"env");
+    let mut values = [null_mut::<PyObject>(); 7];
+    // SAFETY: the format takes seven objects, which are borrowed from the arguments.
+    unsafe {
+        let [name, ext_name, package, file, loader, spec, env] = &mut values;
+        let parsed = PyArg_ParseTupleAndKeywords(
+            args,
+            kwargs,
+            c"OOOOOOO:_load_bootstrap".as_ptr(),
+            names.as_mut_ptr().cast(),
+            &raw mut *name,
+            &raw mut *ext_name,
+            &raw mut *package,
+            &raw mut *file,
+            &raw mut *loader,
+            &raw mut *spec,
+            &raw mut *env,
+        );
+        if parsed == 0 {
+            return Err(PythonError);
+        }
+        let [name, ext_name, package, file, loader, spec, env] = values;
+        let short_name = Owned::from_borrowed(name)?;
+        let mode = mode_from(env, short_name.as_str()?)?;
+        if get(env, "HPY_LOG")?.is_some() {
+            let with = match mode {
+                Mode::Universal => c"",
+                Mode::Debug => c" with a debug context",
+                Mode::Trace => c" with a trace context",
+            };
+            PySys_FormatStdout(c"Loading '%U' in HPy universal mode%s\n".as_ptr(), name, with.as_ptr());
+        }
+
+        let loaded = load_file(module, name, file, spec, mode)?;
+        let attributes = [
+            (loaded.as_ptr(), c"__file__", file),
+            (loaded.as_ptr(), c"__loader__", loader),
+            (loaded.as_ptr(), c"__name__", ext_name),
+            (loaded.as_ptr(), c"__package__", package),
+            (spec, c"origin", file),
+            (loaded.as_ptr(), c"__spec__", spec),
+        ];
+        for (object, attribute, value) in attributes {
+            if PyObject_SetAttrString(object, attribute.as_ptr(), value) < 0 {
+                // What a create slot made need not take attributes.
+                PyErr_Clear();
+            }
+        }
+        Ok(loaded)
+    }
+}
+
+/// The value of a variable, or None.
+unsafe fn get(env: *mut PyObject, variable: &str) -> Result<Option<Owned>> {
+    // SAFETY: the mapping is alive.
+    unsafe {
+        let key = Owned::str(variable)?;
+        match Owned::new(PyObject_GetItem(env, key.as_ptr())) {
+            Ok(value) => Ok(Some(value)),
+            Err(PythonError) if PyErr_ExceptionMatches(PyExc_KeyError) != 0 => {
+                PyErr_Clear();
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+unsafe fn mode_from(env: *mut PyObject, short_name: &str) -> Result<Mode> {
+    // SAFETY: as the callers'.
+    unsafe {
+        let Some(value) = get(env, "HPY")? else { return Ok(Mode::Universal) };
+        if let Some(mode) = mode::from_environment(value.as_str()?, short_name) {
+            return Ok(mode);
+        }
+        PyErr_Format(PyExc_ValueError, c"invalid HPy mode: %.50U".as_ptr(), value.as_ptr());
+        Err(refusal::help_with_current(mode::GRAMMAR))
+    }
+}

@@ -1,0 +1,145 @@
+//! The Python module `hpy.universal`: finds a binary, checks it, chooses the context, makes the module.
+//!
+//! * `binary` looks at a file before the system does: what can't be loaded without a crash is refused there.
+//! * `load` is [`load()`] and its checks, one after the other, each with its own message.
+//! * `bootstrap` is what stub files call: modes from the environment, and the module's attributes.
+//! * `mode` reads the environment variable `HPY`.
+//! * `refusal` turns a message and a help into an exception.
+//! * `owned` holds references.
+
+mod binary;
+mod bootstrap;
+mod load;
+mod mode;
+mod owned;
+mod refusal;
+
+use core::ffi::{CStr, c_int, c_void};
+use core::ptr::null_mut;
+
+use pyo3_ffi::*;
+
+use crate::owned::Owned;
+
+/// The package's version and the revision it was built from.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const REVISION: &str = env!("HPY_GIT_REVISION");
+
+/// Wraps a function that returns `Result` for CPython, which wants null for an error.
+macro_rules! python_function {
+    ($name:ident => $function:path) => {
+        unsafe extern "C" fn $name(
+            module: *mut PyObject,
+            args: *mut PyObject,
+            kwargs: *mut PyObject,
+        ) -> *mut PyObject {
+            // SAFETY: CPython passes the module, a tuple, and a dict or null.
+            unsafe { $function(module, args, kwargs) }.map_or(null_mut(), Owned::into_raw)
+        }
+    };
+}
+
+python_function!(py_load => load::load);
+python_function!(py_load_bootstrap => bootstrap::load_bootstrap);
+python_function!(py_get_version => get_version);
+
+unsafe fn get_version(
+    _module: *mut PyObject,
+    args: *mut PyObject,
+    _kwargs: *mut PyObject,
+) -> hpy_cpython::module::Result<Owned> {
+    // SAFETY: the format takes no object; lengths are the strings'.
+    unsafe {
+        if PyArg_ParseTuple(args, c":get_version".as_ptr()) == 0 {
+            return Err(hpy_cpython::module::PythonError);
+        }
+        let version = Owned::str(VERSION)?;
+        let revision = Owned::str(REVISION)?;
+        Owned::new(PyTuple_Pack(2, version.as_ptr(), revision.as_ptr()))
+    }
+}
+
+const LOAD_DOC: &CStr = c"load(name, path, spec, debug=False, mode=-1)\n--\n\n\
+Load the HPy binary at path and return its module.\n\n\
+name is the module's full name, spec its ModuleSpec. mode is MODE_UNIVERSAL, MODE_DEBUG or MODE_TRACE;\n\
+a mode above 0 overrides debug. Nothing is put into sys.modules. Raises LoadError if the file can't be loaded.";
+
+const LOAD_BOOTSTRAP_DOC: &CStr = c"_load_bootstrap(name, ext_name, package, file, loader, spec, env)\n--\n\n\
+What the stub file beside a binary calls: loads it in the mode that env['HPY'] says, and sets the\n\
+attributes that an imported module has.";
+
+const GET_VERSION_DOC: &CStr = c"get_version()\n--\n\nReturn (version, git revision), both str.";
+
+const fn method(
+    name: &'static CStr,
+    function: PyCFunctionWithKeywords,
+    flags: c_int,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: PyMethodDefPointer { PyCFunctionWithKeywords: function },
+        ml_flags: flags,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
+/// CPython writes to none of this but the definition's head, and to that under its own lock.
+struct Static<T>(core::cell::UnsafeCell<T>);
+
+// SAFETY: see above.
+unsafe impl<T> Sync for Static<T> {}
+
+static METHODS: Static<[PyMethodDef; 4]> = Static(core::cell::UnsafeCell::new([
+    method(c"load", py_load, METH_VARARGS | METH_KEYWORDS, LOAD_DOC),
+    method(c"_load_bootstrap", py_load_bootstrap, METH_VARARGS | METH_KEYWORDS, LOAD_BOOTSTRAP_DOC),
+    method(c"get_version", py_get_version, METH_VARARGS | METH_KEYWORDS, GET_VERSION_DOC),
+    PyMethodDef::zeroed(),
+]));
+
+static SLOTS: Static<[PyModuleDef_Slot; 2]> = Static(core::cell::UnsafeCell::new([
+    PyModuleDef_Slot { slot: Py_mod_exec, value: exec as *mut c_void },
+    PyModuleDef_Slot { slot: 0, value: null_mut() },
+]));
+
+static DEFINITION: Static<PyModuleDef> = Static(core::cell::UnsafeCell::new(PyModuleDef {
+    m_base: PyModuleDef_HEAD_INIT,
+    m_name: c"hpy.universal".as_ptr(),
+    m_doc: c"The HPy runtime for CPython: loads HPy's universal and hybrid binaries.".as_ptr(),
+    m_size: 0,
+    m_methods: METHODS.0.get().cast(),
+    m_slots: SLOTS.0.get().cast(),
+    m_traverse: None,
+    m_clear: None,
+    m_free: None,
+}));
+
+unsafe extern "C" fn exec(module: *mut PyObject) -> c_int {
+    // SAFETY: CPython passes the new module and holds the interpreter.
+    let result = unsafe { add_names(module) };
+    if result.is_ok() { 0 } else { -1 }
+}
+
+unsafe fn add_names(module: *mut PyObject) -> hpy_cpython::module::Result<()> {
+    // SAFETY: the module is alive, and the names are NUL-terminated.
+    unsafe {
+        for (name, mode) in mode::NAMES {
+            if PyModule_AddIntConstant(module, name.as_ptr(), mode.number().into()) < 0 {
+                return Err(hpy_cpython::module::PythonError);
+            }
+        }
+        let error = refusal::load_error_type()?;
+        if PyObject_SetAttrString(module, refusal::LOAD_ERROR.as_ptr(), error.as_ptr()) < 0 {
+            return Err(hpy_cpython::module::PythonError);
+        }
+    }
+    Ok(())
+}
+
+/// Python's entry.
+#[allow(non_snake_case)]
+#[unsafe(no_mangle)]
+pub extern "C" fn PyInit_universal() -> *mut PyObject {
+    // SAFETY: the definition is static, and CPython holds the interpreter here.
+    unsafe { PyModuleDef_Init(DEFINITION.0.get()) }
+}

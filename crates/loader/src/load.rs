@@ -1,0 +1,384 @@
+//! `hpy.universal.load`.
+
+use core::ffi::{CStr, c_int};
+use core::mem::ManuallyDrop;
+use core::ptr::null_mut;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use hpy_abi::{ABI_VERSION, ABI_VERSION_MINOR, HPyContext, HPyModuleDef};
+use hpy_cpython::module::{self, PythonError, Result};
+use libloading::Library;
+use pyo3_ffi::*;
+
+use crate::mode::Mode;
+use crate::owned::Owned;
+use crate::refusal::{self, Refusal};
+use crate::{VERSION, binary};
+
+/// What the system says when it says nothing.
+const NO_MESSAGE: &str = "no error message provided by the system";
+
+/// Lists of parameter names as CPython wants them.
+macro_rules! keywords {
+    ($($name:literal),*) => { [$($name.as_ptr().cast_mut(),)* core::ptr::null_mut::<core::ffi::c_char>()] };
+}
+pub(crate) use keywords;
+
+/// `load(name, path, spec, debug=False, mode=-1)`
+///
+/// # Safety
+/// Called by CPython.
+pub unsafe fn load(module: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> Result<Owned> {
+    let mut names = keywords!(c"name", c"path", c"spec", c"debug", c"mode");
+    let (mut name, mut path, mut spec) = (null_mut::<PyObject>(), null_mut::<PyObject>(), null_mut::<PyObject>());
+    let (mut debug, mut number): (c_int, c_int) = (0, -1);
+    // SAFETY: the pointers are what the format says; the objects are borrowed from the arguments.
+    unsafe {
+        let parsed = PyArg_ParseTupleAndKeywords(
+            args,
+            kwargs,
+            c"OOO|pi:load".as_ptr(),
+            names.as_mut_ptr().cast(),
+            &raw mut name,
+            &raw mut path,
+            &raw mut spec,
+            &raw mut debug,
+            &raw mut number,
+        );
+        if parsed == 0 {
+            return Err(PythonError);
+        }
+        let mode = match number {
+            1.. => Mode::from_number(number),
+            _ if debug != 0 => Some(Mode::Debug),
+            _ => Some(Mode::Universal),
+        };
+        let Some(mode) = mode else {
+            PyErr_Format(PyExc_ValueError, c"invalid HPy mode: %d".as_ptr(), number);
+            return Err(refusal::help_with_current(
+                "mode is one of MODE_UNIVERSAL, MODE_DEBUG and MODE_TRACE of hpy.universal.",
+            ));
+        };
+        load_file(module, name, path, spec, mode)
+    }
+}
+
+/// Loads the binary at `path` and makes its module.
+///
+/// # Safety
+/// `module` is `hpy.universal`; the others are live objects.
+pub unsafe fn load_file(
+    module: *mut PyObject,
+    name: *mut PyObject,
+    path: *mut PyObject,
+    spec: *mut PyObject,
+    mode: Mode,
+) -> Result<Owned> {
+    // SAFETY: as this function's.
+    unsafe {
+        let short_name = short_name(name)?;
+        let file = file_path(path)?;
+        let context = context(mode, &short_name)?;
+        let tag = interpreter_tag();
+        let hpydef = match definition(&short_name, &file, context, &tag) {
+            Ok(hpydef) => hpydef,
+            Err(refusal) => return Err(refusal.raise(module, name, path)),
+        };
+        Owned::new(module::create(module::definition(hpydef)?, spec)?)
+    }
+}
+
+/// The part of a module's name that its symbols end in. Raises UnicodeEncodeError for a name that no C symbol can have.
+unsafe fn short_name(name: *mut PyObject) -> Result<String> {
+    // SAFETY: the object is alive.
+    unsafe {
+        let name = Owned::from_borrowed(name)?;
+        let last = name.as_str()?.rsplit('.').next().unwrap_or_default().to_string();
+        let text = Owned::str(&last)?;
+        // Asked for the exception that CPython words.
+        let Ok(ascii) = Owned::new(PyUnicode_AsASCIIString(text.as_ptr())) else {
+            return Err(refusal::help_with_current(
+                "The last part of an HPy module's name becomes part of C symbols, so it has to be ASCII: letters, digits, '_' \
+                 and '-' (which stands for '_').",
+            ));
+        };
+        drop(ascii);
+        Ok(last.replace('-', "_"))
+    }
+}
+
+/// The path as the system sees it. Accepts what `os.fspath` does.
+unsafe fn file_path(path: *mut PyObject) -> Result<PathBuf> {
+    let mut bytes = null_mut::<PyObject>();
+    // SAFETY: the converter makes a bytes object without NUL inside, or raises.
+    unsafe {
+        if PyUnicode_FSConverter(path, (&raw mut bytes).cast()) == 0 {
+            return Err(PythonError);
+        }
+        let bytes = Owned::new(bytes)?;
+        let text = CStr::from_ptr(PyBytes_AS_STRING(bytes.as_ptr())).to_bytes();
+        #[cfg(unix)]
+        let path = PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(text));
+        // On Windows these bytes are UTF-8, with lone surrogates that no file name of ours has.
+        #[cfg(not(unix))]
+        let path = PathBuf::from(String::from_utf8_lossy(text).into_owned());
+        Ok(path)
+    }
+}
+
+/// The context of a mode.
+unsafe fn context(mode: Mode, short_name: &str) -> Result<*mut HPyContext> {
+    if mode == Mode::Universal {
+        // SAFETY: the caller holds the interpreter.
+        return Ok(unsafe { hpy_cpython::context::universal() });
+    }
+    let message = format!(
+        "hpy {VERSION} has no {} mode yet: load '{short_name}' in universal mode (unset the environment variable HPY, or \
+         pass mode=MODE_UNIVERSAL)",
+        mode.name()
+    );
+    // SAFETY: the caller holds the interpreter.
+    unsafe {
+        let message = Owned::str(&message)?;
+        PyErr_SetObject(PyExc_NotImplementedError, message.as_ptr());
+    }
+    Err(PythonError)
+}
+
+/// `cp311`, with the letters of special builds behind it; what a hybrid binary for this interpreter has in its name.
+unsafe fn interpreter_tag() -> String {
+    // SAFETY: a static string that starts with the version; the flags are a borrowed str, or null on Windows.
+    let (version, flags) = unsafe {
+        let flags = Owned::from_borrowed(PySys_GetObject(c"abiflags".as_ptr()));
+        let flags = flags.ok().and_then(|flags| flags.as_str().ok().map(str::to_string));
+        (CStr::from_ptr(Py_GetVersion()).to_string_lossy(), flags.unwrap_or_default())
+    };
+    let digits: String = version.split('.').take(2).collect();
+    format!("cp{digits}{flags}")
+}
+
+/// Opens the file, checks it, and asks it for its module's definition.
+///
+/// # Safety
+/// The binary's functions have to be what their names say.
+unsafe fn definition(
+    short_name: &str,
+    file: &Path,
+    context: *mut HPyContext,
+    interpreter: &str,
+) -> core::result::Result<*mut HPyModuleDef, Refusal> {
+    let path = file.display();
+    check_hybrid_tag(file, interpreter)?;
+    let library = open(file)?;
+    let library = Symbols { library: &library, file, short_name };
+
+    let minor_name = format!("get_required_hpy_minor_version_{short_name}");
+    let major_name = format!("get_required_hpy_major_version_{short_name}");
+    // SAFETY: as this function's.
+    let versions = unsafe {
+        let minor = library.find::<unsafe extern "C" fn() -> u32>(&minor_name);
+        let major = library.find::<unsafe extern "C" fn() -> u32>(&major_name);
+        match (major, minor) {
+            (Ok(major), Ok(minor)) => Ok((major(), minor())),
+            (Err(message), _) | (_, Err(message)) => Err(message),
+        }
+    };
+    let (major, minor) = versions.map_err(|message| Refusal {
+        text: format!(
+            "Error during loading of the HPy extension module at path '{path}'. Cannot locate the required minimal HPy \
+             versions as symbols '{minor_name}' and `{major_name}`. Error message from dlopen/WinAPI: {message}"
+        ),
+        help: binary::explain_missing_symbols(file, short_name),
+    })?;
+    check_version(short_name, major, minor)?;
+    check_file_tag(short_name, file, major, minor)?;
+
+    // SAFETY: as this function's.
+    unsafe {
+        let set_context =
+            library.require::<unsafe extern "C" fn(*mut HPyContext)>(&format!("HPyInitGlobalContext_{short_name}"))?;
+        let init_name = format!("HPyInit_{short_name}");
+        let init = library.require::<unsafe extern "C" fn() -> *mut HPyModuleDef>(&init_name)?;
+        set_context(context);
+        let hpydef = init();
+        if hpydef.is_null() {
+            return Err(Refusal {
+                text: format!(
+                    "Error during loading of the HPy extension module at path '{path}'. Function '{init_name}' returned NULL."
+                ),
+                help: "The function has to return the address of a static HPyModuleDef; HPy_MODINIT writes one that does."
+                    .into(),
+            });
+        }
+        Ok(hpydef)
+    }
+}
+
+/// Opens a library that stays open: modules, types and functions point into it for good.
+fn open(file: &Path) -> core::result::Result<ManuallyDrop<Library>, Refusal> {
+    let refuse = |message: &str, help: String| Refusal {
+        text: format!(
+            "Error during loading of the HPy extension module at path '{}'. Error message from dlopen/WinAPI: {message}",
+            file.display()
+        ),
+        help,
+    };
+    let diagnosis = binary::diagnose(file);
+    if let Some(message) = diagnosis.as_ref().and_then(|diagnosis| diagnosis.instead_of_system) {
+        let message = format!("{}: {message}", file.display());
+        return Err(refuse(&message, diagnosis.map(|diagnosis| diagnosis.help).unwrap_or_default()));
+    }
+    // Without a slash the system would search its own folders.
+    let in_this_folder = file.parent().is_none_or(|parent| parent.as_os_str().is_empty());
+    let name = if in_this_folder { Path::new(".").join(file) } else { file.to_path_buf() };
+    // SAFETY: an extension's initialisers run here, as they do for any extension that is imported.
+    let opened = unsafe { open_now(&name) };
+    opened.map(ManuallyDrop::new).map_err(|error| {
+        let help = diagnosis.map(|diagnosis| diagnosis.help).unwrap_or_else(|| {
+            "The system can't load the library. If a symbol is undefined: a universal binary may use no function of the old \
+             C API, and other libraries that it needs have to be installed."
+                .into()
+        });
+        refuse(&system_message(&error), help)
+    })
+}
+
+/// All symbols are bound at once, so that a missing one is an error here and not a crash later.
+unsafe fn open_now(name: &Path) -> core::result::Result<Library, libloading::Error> {
+    #[cfg(unix)]
+    // SAFETY: the caller's.
+    let library = unsafe {
+        use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+        Library::open(Some(name), RTLD_NOW | RTLD_LOCAL).map(libloading::Library::from)
+    };
+    #[cfg(not(unix))]
+    // SAFETY: the caller's.
+    let library = unsafe { Library::new(name) };
+    library
+}
+
+fn system_message(error: &libloading::Error) -> String {
+    error.source().map_or_else(|| NO_MESSAGE.to_string(), ToString::to_string)
+}
+
+/// The symbols of an open library.
+struct Symbols<'a> {
+    library: &'a Library,
+    file: &'a Path,
+    short_name: &'a str,
+}
+
+impl Symbols<'_> {
+    /// The system's message if there is no such symbol.
+    ///
+    /// # Safety
+    /// The symbol has to be of type `T`, a function pointer.
+    unsafe fn find<T: Copy>(&self, symbol: &str) -> core::result::Result<T, String> {
+        // SAFETY: as this function's.
+        let found = unsafe { self.library.get::<Option<T>>(symbol) };
+        match found {
+            Ok(found) => (*found).ok_or_else(|| NO_MESSAGE.to_string()),
+            Err(error) => Err(system_message(&error)),
+        }
+    }
+
+    /// # Safety
+    /// As [`Symbols::find`].
+    unsafe fn require<T: Copy>(&self, symbol: &str) -> core::result::Result<T, Refusal> {
+        // SAFETY: as this function's.
+        unsafe { self.find(symbol) }.map_err(|message| Refusal {
+            text: format!(
+                "Error during loading of the HPy extension module at path '{}' while trying to find symbol '{symbol}'. Did \
+                 you usethe HPy_MODINIT macro to register your module? Error message from dlsym/WinAPI: {message}",
+                self.file.display()
+            ),
+            help: format!(
+                "The file says which HPy version it needs, but does not export {symbol}. HPy_MODINIT({}, moduledef) defines \
+                 it; does a version script or a strip step remove it?",
+                self.short_name
+            ),
+        })
+    }
+}
+
+fn check_version(short_name: &str, major: u32, minor: u32) -> core::result::Result<(), Refusal> {
+    if i64::from(major) == i64::from(ABI_VERSION) && i64::from(minor) <= i64::from(ABI_VERSION_MINOR) {
+        return Ok(());
+    }
+    let help = if i64::from(major) >= i64::from(ABI_VERSION) {
+        format!(
+            "'{short_name}' was built for HPy ABI {major}.{minor}; hpy {VERSION} offers {ABI_VERSION}.{ABI_VERSION_MINOR}. \
+             Update with: pip install -U hpy"
+        )
+    } else {
+        format!("'{short_name}' was built for an ABI that is gone. Build it again, or install a newer release of it.")
+    };
+    Err(Refusal {
+        text: format!(
+            "HPy extension module '{short_name}' requires unsupported version of the HPy runtime. Requested version: \
+             {major}.{minor}. Current HPy version: {ABI_VERSION}.{ABI_VERSION_MINOR}."
+        ),
+        help,
+    })
+}
+
+/// What stands behind `.hpy` in a file's name.
+fn file_tag(file: &Path) -> Option<String> {
+    let name = file.file_name()?.to_string_lossy().into_owned();
+    let (_, rest) = name.split_once(".hpy")?;
+    let tag = rest.split('.').next().unwrap_or(rest);
+    tag.starts_with(|c: char| c.is_ascii_digit()).then(|| tag.to_string())
+}
+
+fn check_file_tag(short_name: &str, file: &Path, major: u32, minor: u32) -> core::result::Result<(), Refusal> {
+    let path = file.display();
+    let Some(tag) = file_tag(file) else {
+        return Err(Refusal {
+            text: format!(
+                "HPy extension module '{short_name}' at path '{path}': could not find HPy ABI tag encoded in the filename. \
+                 The extension claims to be compiled with HPy ABI version: {major}.{minor}."
+            ),
+            help: format!("Name the file {short_name}.hpy{major}.so (on Windows .pyd), as hpy.devel does."),
+        });
+    };
+    let digits: String = tag.chars().take_while(char::is_ascii_digit).collect();
+    let in_name = digits.parse::<u32>().unwrap_or(u32::MAX);
+    if in_name == major {
+        return Ok(());
+    }
+    Err(Refusal {
+        text: format!(
+            "HPy extension module '{short_name}' at path '{path}': mismatch between the HPy ABI tag encoded in the filename \
+             and the major version requested by the HPy extension itself. Major version tag parsed from filename: {in_name}. \
+             Requested version: {major}.{minor}."
+        ),
+        help: format!("Was the file renamed? What it holds belongs into a file named {short_name}.hpy{major}.so."),
+    })
+}
+
+/// A hybrid binary fits one version of one interpreter; another one's may crash before it says anything.
+fn check_hybrid_tag(file: &Path, interpreter: &str) -> core::result::Result<(), Refusal> {
+    let Some(tag) = file_tag(file) else { return Ok(()) };
+    let Some((_, built_for)) = tag.split_once('-') else { return Ok(()) };
+    if !built_for.starts_with("cp") || built_for == interpreter {
+        return Ok(());
+    }
+    let file_name = file.file_name().unwrap_or_default().to_string_lossy();
+    let people = |tag: &str| {
+        let version = tag.trim_start_matches("cp");
+        let digits = version.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let (major, minor) = digits.split_at(digits.len().min(1));
+        format!("CPython {major}.{minor}{}", &version[digits.len()..])
+    };
+    Err(Refusal {
+        text: format!(
+            "'{file_name}' is a hybrid build for {}, but this is {}.",
+            people(built_for),
+            people(interpreter)
+        ),
+        help: "Hybrid builds use the old C API beside HPy and fit one version only. Install the extension for this Python, or \
+               ask its authors for a universal build."
+            .into(),
+    })
+}

@@ -1,0 +1,82 @@
+/* What differs from compiler to compiler. */
+#ifndef HPY_COMPILER_H
+#define HPY_COMPILER_H
+
+#if defined(__GNUC__) || defined(__clang__)
+#  define _HPy_HIDDEN __attribute__((visibility("hidden")))
+#  define _HPy_UNUSED __attribute__((unused))
+#  define _HPy_NO_RETURN __attribute__((noreturn))
+#  define _HPy_ALLOCA(size) __builtin_alloca(size)
+#elif defined(_MSC_VER)
+#  include <malloc.h>
+#  define _HPy_HIDDEN
+#  define _HPy_UNUSED
+#  define _HPy_NO_RETURN __declspec(noreturn)
+#  define _HPy_ALLOCA(size) _alloca(size)
+#else
+#  include <alloca.h>
+#  define _HPy_HIDDEN
+#  define _HPy_UNUSED
+#  define _HPy_NO_RETURN
+#  define _HPy_ALLOCA(size) alloca(size)
+#endif
+
+#ifdef __has_attribute
+#  define _HPy_HAS_ATTRIBUTE(x) __has_attribute(x)
+#else
+#  define _HPy_HAS_ATTRIBUTE(x) 0
+#endif
+
+/* Calling a function marked like this does not compile in the universal ABI. */
+#define _HPY_LEGACY_MESSAGE "Cannot use legacy functions when targeting the HPy Universal ABI"
+#ifndef HPY_ABI_UNIVERSAL
+#  define _HPY_LEGACY
+#elif _HPy_HAS_ATTRIBUTE(error)
+#  define _HPY_LEGACY __attribute__((error(_HPY_LEGACY_MESSAGE)))
+#elif _HPy_HAS_ATTRIBUTE(unavailable)
+#  define _HPY_LEGACY __attribute__((unavailable(_HPY_LEGACY_MESSAGE)))
+#else
+#  define _HPY_LEGACY
+#endif
+
+/* Functions that are compiled into each extension: over the context, or over other such functions. */
+#define HPyAPI_FUNC _HPy_UNUSED static inline
+#define HPyAPI_INLINE_HELPER HPyAPI_FUNC
+#define HPyAPI_UNUSED HPyAPI_FUNC
+/* Functions in the static library that hpy.devel links into each extension. */
+#define HPyAPI_HELPER _HPy_HIDDEN
+
+/* For a parameter that has to be there and is not used. */
+#define _HPy_UNUSED_ARG(x) _hpy_unused_##x _HPy_UNUSED
+
+/* A handle from its word. */
+#ifdef __cplusplus
+#  define _HPy_MAKE(TYPE, word) (TYPE{word})
+#else
+#  define _HPy_MAKE(TYPE, word) ((TYPE){word})
+#endif
+#define _hconv(word) _HPy_MAKE(HPy, word)
+#define _hfconv(word) _HPy_MAKE(HPyField, word)
+#define _htsconv(word) _HPy_MAKE(HPyThreadState, word)
+#define _hgconv(word) _HPy_MAKE(HPyGlobal, word)
+
+/* Named initialisers are newer in C++ (2020) than in C (1999), but all compilers know them. Around a definition that uses
+   them, these keep compilers quiet that would rather not. */
+#if defined(__cplusplus) && defined(__clang__)
+#  define _HPy_BEGIN_NAMED_INITIALIZERS \
+    _Pragma("clang diagnostic push") \
+    _Pragma("clang diagnostic ignored \"-Wunknown-warning-option\"") \
+    _Pragma("clang diagnostic ignored \"-Wc++20-designator\"") \
+    _Pragma("clang diagnostic ignored \"-Wmissing-field-initializers\"")
+#  define _HPy_END_NAMED_INITIALIZERS _Pragma("clang diagnostic pop")
+#elif defined(__cplusplus) && defined(__GNUC__)
+#  define _HPy_BEGIN_NAMED_INITIALIZERS \
+    _Pragma("GCC diagnostic push") \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")
+#  define _HPy_END_NAMED_INITIALIZERS _Pragma("GCC diagnostic pop")
+#else
+#  define _HPy_BEGIN_NAMED_INITIALIZERS
+#  define _HPy_END_NAMED_INITIALIZERS
+#endif
+
+#endif /* HPY_COMPILER_H */

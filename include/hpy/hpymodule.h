@@ -1,0 +1,35 @@
+/* Modules: what a binary exports, and where its trampolines find their context. */
+#ifndef HPY_HPYMODULE_H
+#define HPY_HPYMODULE_H
+
+/* The context that trampolines use. With HPY_EMBEDDED_MODULES defined, several modules share one binary: each has all its
+   definitions in one file, with HPY_MOD_EMBEDDABLE(name) before the first of them, and its context is private to the file. */
+#ifdef HPY_EMBEDDED_MODULES
+#  define HPY_MOD_EMBEDDABLE(modname) static HPyContext *_ctx_for_trampolines;
+#  define _HPy_DEFINE_TRAMPOLINE_CONTEXT
+#else
+#  define HPY_MOD_EMBEDDABLE(modname)
+#  define _HPy_DEFINE_TRAMPOLINE_CONTEXT _HPy_HIDDEN HPyContext *_ctx_for_trampolines;
+extern _HPy_HIDDEN HPyContext *_ctx_for_trampolines;
+#endif
+
+/* HPy_MODINIT(NAME, moduledef) exports the module. NAME is the last part of the module's name, with '-' as '_'; moduledef
+   is a static HPyModuleDef. */
+#define HPy_MODINIT(ext_name, mod_def)                                                                   \
+    HPy_EXPORTED_FUNC uint32_t get_required_hpy_major_version_##ext_name(void);                          \
+    HPy_EXPORTED_FUNC uint32_t get_required_hpy_major_version_##ext_name(void) { return HPY_ABI_VERSION; } \
+    HPy_EXPORTED_FUNC uint32_t get_required_hpy_minor_version_##ext_name(void);                          \
+    HPy_EXPORTED_FUNC uint32_t get_required_hpy_minor_version_##ext_name(void)                           \
+    {                                                                                                    \
+        return HPY_ABI_VERSION_MINOR;                                                                    \
+    }                                                                                                    \
+    _HPy_DEFINE_TRAMPOLINE_CONTEXT                                                                       \
+    HPy_EXPORTED_FUNC void HPyInitGlobalContext_##ext_name(HPyContext *ctx);                             \
+    HPy_EXPORTED_FUNC void HPyInitGlobalContext_##ext_name(HPyContext *ctx)                              \
+    {                                                                                                    \
+        _ctx_for_trampolines = ctx;                                                                      \
+    }                                                                                                    \
+    HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void);                                            \
+    HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void) { return &mod_def; }
+
+#endif /* HPY_HPYMODULE_H */

@@ -1,0 +1,47 @@
+//! What a contributor runs: `cargo xtask COMMAND`.
+
+mod codegen;
+mod ctype;
+mod spec;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything a contributor runs. What it builds lies below target/; nothing else is touched.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write all files that are generated from spec/
+    Gen {
+        /// Write nothing; fail when a generated file is stale
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// The workspace's folder.
+fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_path_buf()
+}
+
+fn main() -> ExitCode {
+    let root = workspace_root();
+    let result = match Cli::parse().command {
+        Command::Gen { check } => codegen::run(&root, check),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
