@@ -81,6 +81,7 @@ HPyAPI_FUNC void *HPy_AsVoidP(HPy h) { return (void *)h._i; }
 #include "hpy/hpymodule.h"
 #include "hpy/generated/autogen_context.h"
 #include "hpy/generated/autogen_functions.h"
+#include "hpy/capsule.h"
 #include "hpy/macros.h"
 #include "hpy/inline_helpers.h"
 #include "hpy/runtime/argparse.h"

@@ -1,8 +1,10 @@
-//! Hands the revision to `get_version()`, where the sources are a git checkout.
+//! Links as an extension module, and hands the revision to `get_version()`, where the sources are a git checkout.
 
 use std::process::Command;
 
 fn main() {
+    pyo3_build_config::add_extension_module_link_args();
+
     let git = |args: &[&str]| {
         let output = Command::new("git").args(args).output().ok().filter(|output| output.status.success())?;
         Some(String::from_utf8(output.stdout).ok()?.trim().to_string())

@@ -33,4 +33,10 @@
 #define HPyType_BuiltinShape_List_AsStruct _HPy_AsStruct_List
 #define HPyType_BuiltinShape_Dict_AsStruct _HPy_AsStruct_Dict
 
+/* Named by no function; kept for extensions that name it. */
+typedef struct {
+    cpy_vectorcallfunc cpy_trampoline;
+    HPyCallFunction impl;
+} HPyType_Vectorcall;
+
 #endif /* HPY_HPYTYPE_H */

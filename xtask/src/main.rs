@@ -1,8 +1,14 @@
 //! What a contributor runs: `cargo xtask COMMAND`.
 
+mod bench;
 mod codegen;
 mod ctype;
+mod demo;
+mod environment;
+mod interpreters;
+mod process;
 mod spec;
+mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +31,14 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Build examples/wordcount once and run the same binary on every CPython
+    Demo,
+    /// Run all tests: formatting, lints, generated files, Rust's and the conformance suite
+    Test(test::Options),
+    /// Measure calls against the C API
+    Bench(bench::Options),
+    /// List the Pythons on this machine
+    Interpreters,
 }
 
 /// The workspace's folder.
@@ -36,6 +50,10 @@ fn main() -> ExitCode {
     let root = workspace_root();
     let result = match Cli::parse().command {
         Command::Gen { check } => codegen::run(&root, check),
+        Command::Demo => demo::run_all(&root),
+        Command::Test(options) => test::run_all(&root, &options),
+        Command::Bench(options) => bench::run_all(&root, &options),
+        Command::Interpreters => interpreters::list(&root),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -297,12 +297,7 @@ impl Spec {
         for path in paths {
             let file: FamilyFile = read(&path)?;
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            families.push(Family {
-                name,
-                title: file.family.title,
-                doc: file.family.doc,
-                functions: file.function,
-            });
+            families.push(Family { name, title: file.family.title, doc: file.family.doc, functions: file.function });
         }
         let enums: EnumsFile = read(&dir.join("enums.toml"))?;
         let structs: StructsFile = read(&dir.join("structs.toml"))?;

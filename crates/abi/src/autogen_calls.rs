@@ -1062,10 +1062,9 @@ pub unsafe fn ctx_List_Check(ctx: *mut HPyContext, h: HPy) -> c_int {
     // SAFETY: the caller's context is live, and its table is complete.
     unsafe { ((*ctx).ctx_List_Check)(ctx, h) }
 }
-/// Creates a list of length `len`. With `len` 0 it is an ordinary empty list. Otherwise its items are unset,
-/// not `None`: give each one a value with `HPy_SetItem_i` before reading it and before any Python code can see
-/// the list, as reading an unset item is undefined behaviour. `HPyListBuilder_New` has no such state in
-/// between.
+/// Creates a list of `len` items, which are `None` until they are set, for instance with `HPy_SetItem_i`. CPython's
+/// own function leaves them unset, and crashes when one is read; so did HPy 0.9. A list of known length whose items are
+/// all known is made without that detour by `HPyListBuilder_New`.
 ///
 /// Ownership: returns a new handle.
 ///

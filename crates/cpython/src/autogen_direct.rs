@@ -378,10 +378,6 @@ macro_rules! direct_list {
             // SAFETY: the caller's handles are live objects, and it holds the interpreter.
             unsafe { pyo3_ffi::PyList_Check(crate::handle::to_object(h)) }
         }
-        unsafe extern "C" fn ctx_List_New(_ctx: *mut HPyContext, len: HPy_ssize_t) -> HPy {
-            // SAFETY: the caller's handles are live objects, and it holds the interpreter.
-            unsafe { crate::handle::to_handle(pyo3_ffi::PyList_New(len)) }
-        }
         unsafe extern "C" fn ctx_List_Append(_ctx: *mut HPyContext, h_list: HPy, h_item: HPy) -> c_int {
             // SAFETY: the caller's handles are live objects, and it holds the interpreter.
             unsafe { pyo3_ffi::PyList_Append(crate::handle::to_object(h_list), crate::handle::to_object(h_item)) }

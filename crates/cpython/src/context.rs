@@ -7,7 +7,7 @@ use std::sync::Once;
 use hpy_abi::HPyContext;
 use hpy_abi::runtime;
 
-use crate::handle::to_handle;
+use crate::handle::{new_ref, to_handle};
 use crate::{CPython, autogen_constants};
 
 struct Shared(UnsafeCell<HPyContext>);
@@ -31,7 +31,7 @@ pub unsafe fn universal() -> *mut HPyContext {
             autogen_constants::fill(ctx);
             let builtins = pyo3_ffi::PyImport_AddModule(c"builtins".as_ptr());
             if !builtins.is_null() {
-                ctx.h_Builtins = to_handle(pyo3_ffi::Py_NewRef(pyo3_ffi::PyModule_GetDict(builtins)));
+                ctx.h_Builtins = to_handle(new_ref(pyo3_ffi::PyModule_GetDict(builtins)));
             }
         }
     });

@@ -2,7 +2,7 @@
 
 use core::ffi::{c_char, c_int};
 
-use hpy_abi::runtime::{Attribute, Dict, Float, Import, Iter, List, Number, Slice, Thread, Unicode};
+use hpy_abi::runtime::{Attribute, Dict, Float, Import, Iter, Number, Slice, Thread, Unicode};
 use hpy_abi::*;
 
 use crate::CPython;
@@ -26,10 +26,6 @@ impl Import for CPython {
 
 impl Iter for CPython {
     direct_iter!();
-}
-
-impl List for CPython {
-    direct_list!();
 }
 
 impl Number for CPython {

@@ -20,11 +20,21 @@ pub fn to_handle(object: *mut PyObject) -> HPy {
     HPy { _i: object.expose_provenance().cast_signed() }
 }
 
+/// Another reference to an object; null for null. (CPython's own function is newer than 3.9.)
+///
+/// # Safety
+/// The object has to be null or alive.
+#[inline(always)]
+pub unsafe fn new_ref(object: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as this function's.
+    unsafe { pyo3_ffi::Py_XINCREF(object) };
+    object
+}
+
 impl Handle for CPython {
     unsafe extern "C" fn ctx_Dup(_ctx: *mut HPyContext, h: HPy) -> HPy {
         // SAFETY: the caller's handle is null or a live object, and it holds the interpreter.
-        unsafe { pyo3_ffi::Py_XINCREF(to_object(h)) };
-        h
+        unsafe { to_handle(new_ref(to_object(h))) }
     }
 
     unsafe extern "C" fn ctx_Close(_ctx: *mut HPyContext, h: HPy) {

@@ -41,12 +41,7 @@ impl Item for CPython {
         unsafe { with_key(PyLong_FromSsize_t(idx), -1, |key| PyObject_SetItem(to_object(obj), key, to_object(value))) }
     }
 
-    unsafe extern "C" fn ctx_SetItem_s(
-        _ctx: *mut HPyContext,
-        obj: HPy,
-        utf8_key: *const c_char,
-        value: HPy,
-    ) -> c_int {
+    unsafe extern "C" fn ctx_SetItem_s(_ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char, value: HPy) -> c_int {
         // SAFETY: as above; the string is NUL-terminated.
         unsafe {
             with_key(PyUnicode_FromString(utf8_key), -1, |key| PyObject_SetItem(to_object(obj), key, to_object(value)))

@@ -4,18 +4,16 @@ use hpy_abi::runtime::Legacy;
 use hpy_abi::*;
 
 use crate::CPython;
-use crate::handle::{to_handle, to_object};
+use crate::handle::{new_ref, to_handle, to_object};
 
 impl Legacy for CPython {
     unsafe extern "C" fn ctx_FromPyObject(_ctx: *mut HPyContext, obj: *mut cpy_PyObject) -> HPy {
         // SAFETY: the object is null or alive: the caller has a reference to it.
-        unsafe { pyo3_ffi::Py_XINCREF(obj.cast()) };
-        to_handle(obj.cast())
+        unsafe { to_handle(new_ref(obj.cast())) }
     }
 
     unsafe extern "C" fn ctx_AsPyObject(_ctx: *mut HPyContext, h: HPy) -> *mut cpy_PyObject {
         // SAFETY: the caller's handle is null or a live object.
-        unsafe { pyo3_ffi::Py_XINCREF(to_object(h)) };
-        to_object(h).cast()
+        unsafe { new_ref(to_object(h)).cast() }
     }
 }

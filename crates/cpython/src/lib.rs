@@ -25,6 +25,7 @@ mod global;
 pub mod handle;
 mod item;
 mod legacy;
+mod list;
 mod long;
 pub mod module;
 mod object;

@@ -108,10 +108,7 @@ fn leak<T>(items: Vec<T>) -> *mut T {
 ///
 /// # Safety
 /// Legacy methods have to end with one without a name.
-pub(crate) unsafe fn methods(
-    defines: &[&HPyDef],
-    mut legacy: *const PyMethodDef,
-) -> Result<Vec<PyMethodDef>> {
+pub(crate) unsafe fn methods(defines: &[&HPyDef], mut legacy: *const PyMethodDef) -> Result<Vec<PyMethodDef>> {
     let mut methods = Vec::new();
     for define in defines.iter().filter(|define| define.kind == HPyDef_Kind_Meth) {
         // SAFETY: the kind says which.
@@ -156,9 +153,7 @@ unsafe fn slots(defines: &[&HPyDef]) -> Result<(Vec<PyModuleDef_Slot>, bool)> {
         let slot = unsafe { &define.u.slot };
         let number = match slot.slot {
             HPy_mod_create if creates => {
-                return Err(system_error(
-                    c"Multiple definitions of the HPy_mod_create slot in HPyModuleDef.defines.",
-                ));
+                return Err(system_error(c"Multiple definitions of the HPy_mod_create slot in HPyModuleDef.defines."));
             }
             HPy_mod_create => {
                 creates = true;

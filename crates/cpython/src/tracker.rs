@@ -1,6 +1,7 @@
 //! Trackers: handles that are closed together.
 
 use core::ffi::c_int;
+use std::alloc::{Layout, alloc, dealloc};
 
 use hpy_abi::runtime::Tracker;
 use hpy_abi::*;
@@ -26,12 +27,19 @@ impl Tracker for CPython {
         let capacity = usize::try_from(size).unwrap_or(0);
         let capacity = if capacity == 0 { DEFAULT_CAPACITY } else { capacity };
         let mut handles = Handles::new();
-        if handles.try_reserve_exact(capacity.saturating_add(1)).is_err() {
-            // SAFETY: the caller holds the interpreter.
-            unsafe { PyErr_NoMemory() };
-            return HPyTracker::NULL;
+        // SAFETY: the layout is that of the box which Close makes of it; the caller holds the interpreter.
+        unsafe {
+            let tracker = alloc(Layout::new::<Handles>()).cast::<Handles>();
+            if tracker.is_null() || handles.try_reserve_exact(capacity.saturating_add(1)).is_err() {
+                if !tracker.is_null() {
+                    dealloc(tracker.cast(), Layout::new::<Handles>());
+                }
+                PyErr_NoMemory();
+                return HPyTracker::NULL;
+            }
+            tracker.write(handles);
+            HPyTracker { _i: tracker.expose_provenance().cast_signed() }
         }
-        HPyTracker { _i: Box::into_raw(Box::new(handles)).expose_provenance().cast_signed() }
     }
 
     unsafe extern "C" fn ctx_Tracker_Add(_ctx: *mut HPyContext, ht: HPyTracker, h: HPy) -> c_int {

@@ -60,7 +60,9 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
             }
             _ => {
                 if !autogen_trampolines::enter(ctx, sig, func, args) {
-                    Py_FatalError(c"HPy: a trampoline called with a signature that this runtime does not know".as_ptr());
+                    Py_FatalError(
+                        c"HPy: a trampoline called with a signature that this runtime does not know".as_ptr(),
+                    );
                 }
             }
         }

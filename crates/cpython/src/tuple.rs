@@ -8,7 +8,7 @@ use pyo3_ffi::*;
 
 use crate::CPython;
 use crate::autogen_direct::direct_tuple;
-use crate::handle::{to_handle, to_object};
+use crate::handle::{new_ref, to_handle, to_object};
 
 impl Tuple for CPython {
     direct_tuple!();
@@ -19,7 +19,7 @@ impl Tuple for CPython {
             let tuple = PyTuple_New(n);
             if !tuple.is_null() {
                 for index in 0..n {
-                    PyTuple_SET_ITEM(tuple, index, Py_NewRef(to_object(*items.offset(index))));
+                    PyTuple_SET_ITEM(tuple, index, new_ref(to_object(*items.offset(index))));
                 }
             }
             to_handle(tuple)

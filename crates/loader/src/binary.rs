@@ -24,7 +24,10 @@ pub fn diagnose(path: &Path) -> Option<Diagnosis> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return explain("There is no such file. Was the extension built for another version or moved away from its stub?".into());
+            return explain(
+                "There is no such file. Was the extension built for another version or moved away from its stub?"
+                    .into(),
+            );
         }
         Err(error) => return explain(format!("The file can't be opened: {error}.")),
     };
@@ -44,7 +47,9 @@ pub fn diagnose(path: &Path) -> Option<Diagnosis> {
             if native == BinaryFormat::MachO => {}
         Ok(FileKind::Pe32 | FileKind::Pe64) if native == BinaryFormat::Pe => {}
         Ok(kind) => {
-            return explain(format!("This is a file of another system or kind ({kind:?}), not a shared library for {OS}."));
+            return explain(format!(
+                "This is a file of another system or kind ({kind:?}), not a shared library for {OS}."
+            ));
         }
         Err(_) => {
             return explain(format!(
@@ -55,7 +60,9 @@ pub fn diagnose(path: &Path) -> Option<Diagnosis> {
     let truncated = || {
         Some(Diagnosis {
             instead_of_system: Some("file too short"),
-            help: format!("The file is truncated: it ends after {length} bytes, before what its headers announce. Copy or install it again."),
+            help: format!(
+                "The file is truncated: it ends after {length} bytes, before what its headers announce. Copy or install it again."
+            ),
         })
     };
     // A fat Mach-O file holds one file per processor; the system picks the right one or says that there is none.

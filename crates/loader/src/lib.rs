@@ -28,11 +28,7 @@ const REVISION: &str = env!("HPY_GIT_REVISION");
 /// Wraps a function that returns `Result` for CPython, which wants null for an error.
 macro_rules! python_function {
     ($name:ident => $function:path) => {
-        unsafe extern "C" fn $name(
-            module: *mut PyObject,
-            args: *mut PyObject,
-            kwargs: *mut PyObject,
-        ) -> *mut PyObject {
+        unsafe extern "C" fn $name(module: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
             // SAFETY: CPython passes the module, a tuple, and a dict or null.
             unsafe { $function(module, args, kwargs) }.map_or(null_mut(), Owned::into_raw)
         }

@@ -207,8 +207,9 @@ unsafe fn definition(
                 text: format!(
                     "Error during loading of the HPy extension module at path '{path}'. Function '{init_name}' returned NULL."
                 ),
-                help: "The function has to return the address of a static HPyModuleDef; HPy_MODINIT writes one that does."
-                    .into(),
+                help:
+                    "The function has to return the address of a static HPyModuleDef; HPy_MODINIT writes one that does."
+                        .into(),
             });
         }
         Ok(hpydef)

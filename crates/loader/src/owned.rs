@@ -2,6 +2,7 @@
 
 use core::ptr::NonNull;
 
+use hpy_cpython::handle::new_ref;
 use hpy_cpython::module::{PythonError, Result};
 use pyo3_ffi::*;
 
@@ -23,7 +24,7 @@ impl Owned {
     /// The object has to be alive.
     pub unsafe fn from_borrowed(object: *mut PyObject) -> Result<Owned> {
         // SAFETY: as this function's.
-        unsafe { Owned::new(Py_XNewRef(object)) }
+        unsafe { Owned::new(new_ref(object)) }
     }
 
     /// A str.

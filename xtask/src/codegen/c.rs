@@ -94,8 +94,7 @@ fn definition(item: &Struct) -> String {
 }
 
 fn structs(spec: &Spec) -> String {
-    let body: String =
-        spec.structs.iter().filter(|item| item.header != BEFORE_SIGNATURES).map(definition).collect();
+    let body: String = spec.structs.iter().filter(|item| item.header != BEFORE_SIGNATURES).map(definition).collect();
     header("structs", "spec/structs.toml", &body)
 }
 
@@ -124,7 +123,8 @@ fn signatures(spec: &Spec) -> String {
 }
 
 fn slots(spec: &Spec) -> String {
-    let mut body = String::from("/** What a type or a module can define; each slot has one signature. */\ntypedef enum {\n");
+    let mut body =
+        String::from("/** What a type or a module can define; each slot has one signature. */\ntypedef enum {\n");
     for slot in spec.slots.iter().filter(|slot| !slot.reserved) {
         body += &comment(&slot.doc, "    ");
         writeln!(body, "    {} = {},", slot.name, slot.number).unwrap();

@@ -36,8 +36,11 @@ fn index(spec: &Spec) -> String {
     writeln!(body, "| [Slots](slots.md) | what types and modules can define, and the signatures |").unwrap();
     writeln!(body, "| [Types](types.md) | handles, structs, enums and flags |").unwrap();
     for family in &spec.families {
-        let names: Vec<_> =
-            family.functions.iter().map(|function| format!("[`{0}`]({1}.md#{2})", function.name, family.name, function.name.to_lowercase())).collect();
+        let names: Vec<_> = family
+            .functions
+            .iter()
+            .map(|function| format!("[`{0}`]({1}.md#{2})", function.name, family.name, function.name.to_lowercase()))
+            .collect();
         writeln!(body, "| [{}]({}.md) | {} |", family.title, family.name, names.join(", ")).unwrap();
     }
     page("API reference", "spec/", &body)
@@ -53,7 +56,8 @@ fn family_page(family: &Family) -> String {
 
 fn function_section(function: &Function) -> String {
     let params: Vec<_> = function.params.iter().map(|param| param.c.as_str()).collect();
-    let params = if params.is_empty() { "HPyContext *ctx".into() } else { format!("HPyContext *ctx, {}", params.join(", ")) };
+    let params =
+        if params.is_empty() { "HPyContext *ctx".into() } else { format!("HPyContext *ctx, {}", params.join(", ")) };
     let mut text = format!(
         "## {}\n\n```c\n{} {}({params});\n```\n\n{}\n\n",
         function.name,
@@ -141,7 +145,8 @@ fn slots(spec: &Spec) -> String {
     for slot in spec.slots.iter().filter(|slot| !slot.reserved) {
         let signature = slot.signature.as_deref().unwrap_or_default();
         let python = if slot.python.is_empty() { String::new() } else { format!("`{}`", slot.python) };
-        writeln!(body, "| `{}` | {} | `{signature}` | {python} | {} |", slot.name, slot.number, slot.doc.trim()).unwrap();
+        writeln!(body, "| `{}` | {} | `{signature}` | {python} | {} |", slot.name, slot.number, slot.doc.trim())
+            .unwrap();
     }
     body += "\n## Signatures\n\n| signature | value | implementation | |\n| --- | --- | --- | --- |\n";
     for signature in &spec.signatures {
@@ -169,7 +174,13 @@ fn types(spec: &Spec) -> String {
         }
     }
     for item in &spec.enums {
-        write!(body, "\n## {}\n\n{}\n\n| name | value | since | |\n| --- | --- | --- | --- |\n", item.name, item.doc.trim()).unwrap();
+        write!(
+            body,
+            "\n## {}\n\n{}\n\n| name | value | since | |\n| --- | --- | --- | --- |\n",
+            item.name,
+            item.doc.trim()
+        )
+        .unwrap();
         for value in &item.values {
             writeln!(body, "| `{}` | {} | {} | {} |", value.name, value.value, value.since, value.doc.trim()).unwrap();
         }

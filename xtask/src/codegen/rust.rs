@@ -98,8 +98,7 @@ fn types(spec: &Spec) -> String {
         .filter(|slot| !slot.reserved)
         .map(|slot| (slot.name.as_str(), i64::from(slot.number), slot.doc.as_str()));
     body += &constants_of_type("HPySlot_Slot", "What a type or a module can define.", values);
-    let values =
-        spec.signatures.iter().map(|item| (item.name.as_str(), i64::from(item.value), item.doc.as_str()));
+    let values = spec.signatures.iter().map(|item| (item.name.as_str(), i64::from(item.value), item.doc.as_str()));
     body += &constants_of_type("HPyFunc_Signature", "The kinds of functions that an extension implements.", values);
     for flag in &spec.flags {
         let bits: Vec<_> = flag.bits.iter().map(|bit| format!("1 << {bit}")).collect();
@@ -286,7 +285,12 @@ fn ownership(function: &Function) -> String {
 }
 
 fn function_doc(function: &Function) -> String {
-    doc_comment(&format!("{}{}\n\nRaises: {}.", function.doc.trim(), ownership(function), function.raises.trim_end_matches('.')))
+    doc_comment(&format!(
+        "{}{}\n\nRaises: {}.",
+        function.doc.trim(),
+        ownership(function),
+        function.raises.trim_end_matches('.')
+    ))
 }
 
 fn runtime(spec: &Spec) -> String {
@@ -326,7 +330,11 @@ fn runtime(spec: &Spec) -> String {
         }
     }
     body += "}\n}\n";
-    source("spec/functions/", "What a runtime implements: a trait for each family of functions, and the table over them.", &body)
+    source(
+        "spec/functions/",
+        "What a runtime implements: a trait for each family of functions, and the table over them.",
+        &body,
+    )
 }
 
 fn calls(spec: &Spec) -> String {

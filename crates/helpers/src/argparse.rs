@@ -1,0 +1,564 @@
+//! `HPyArg_Parse`, `HPyArg_ParseKeywords` and `HPyArg_ParseKeywordsDict`.
+//!
+//! All variadic arguments are pointers to where values go. The shims ask how many there are and hand an array over.
+
+use core::ffi::{
+    CStr, c_char, c_int, c_long, c_longlong, c_short, c_uchar, c_uint, c_ulong, c_ulonglong, c_ushort, c_void,
+};
+
+use hpy_abi::{HPy, HPyContext, HPyTracker};
+
+use crate::context::{Context, Owned, Raised, is_success};
+use crate::cstr::Reader;
+use crate::message::Message;
+use crate::utf8;
+
+/// How many outputs `HPyArg_Parse` can get to write to: one for each unit, up to the first that is certain to fail.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _HPyArg_CountOutputs(fmt: *const c_char, nargs: usize) -> usize {
+    if fmt.is_null() {
+        return 0;
+    }
+    // SAFETY: the caller's format.
+    let format = unsafe { Reader::new(fmt) };
+    count_units(format, |byte| byte == b'|', |index, optional| optional || index < nargs)
+}
+
+/// How many outputs the functions with keywords can get to write to: at most one for each name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _HPyArg_CountKeywordOutputs(fmt: *const c_char, keywords: *const *const c_char) -> usize {
+    if fmt.is_null() || keywords.is_null() {
+        return 0;
+    }
+    // SAFETY: the caller's format.
+    let format = unsafe { Reader::new(fmt) };
+    // SAFETY: the array ends with null.
+    let names = unsafe { count_names(keywords) };
+    count_units(format, |byte| byte == b'|' || byte == b'$', |index, _optional| index < names)
+}
+
+/// `HPyArg_Parse`. Returns 1, or 0 with an exception pending and no tracker open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _HPyArg_ParseArray(
+    ctx: *mut HPyContext,
+    ht: *mut HPyTracker,
+    args: *const HPy,
+    nargs: usize,
+    fmt: *const c_char,
+    outputs: *const *mut c_void,
+) -> c_int {
+    // SAFETY: the caller's context and handles.
+    let context = unsafe { Context::new(ctx) };
+    // SAFETY: the caller's arguments.
+    let parser = unsafe { Parser::new(context, c"HPyArg_Parse", fmt, args, nargs, outputs) };
+    // SAFETY: the caller's tracker and outputs.
+    is_success(parser.and_then(|parser| unsafe { parser.tracking(ht, |parser| parser.positional()) }))
+}
+
+/// `HPyArg_ParseKeywords`. Returns 1, or 0 with an exception pending and no tracker open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _HPyArg_ParseKeywordsArray(
+    ctx: *mut HPyContext,
+    ht: *mut HPyTracker,
+    args: *const HPy,
+    nargs: usize,
+    kwnames: HPy,
+    fmt: *const c_char,
+    keywords: *const *const c_char,
+    outputs: *const *mut c_void,
+) -> c_int {
+    // SAFETY: the caller's context and handles.
+    let context = unsafe { Context::new(ctx) };
+    // SAFETY: the caller's arguments.
+    let parser = unsafe { Parser::new(context, c"HPyArg_ParseKeywords", fmt, args, nargs, outputs) };
+    let values = args.wrapping_add(nargs);
+    let parse = |mut parser: Parser| {
+        // SAFETY: the names end with null.
+        let names = unsafe { parser.names(keywords) }?;
+        // SAFETY: the caller's tracker, outputs and, behind the positional arguments, values of keywords.
+        unsafe {
+            parser.tracking(ht, |parser| {
+                let given = parser.given_names(kwnames, values)?;
+                parser.with_keywords(keywords, names, given)
+            })
+        }
+    };
+    is_success(parser.and_then(parse))
+}
+
+/// `HPyArg_ParseKeywordsDict`. Returns 1, or 0 with an exception pending and no tracker open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _HPyArg_ParseKeywordsDictArray(
+    ctx: *mut HPyContext,
+    ht: *mut HPyTracker,
+    args: *const HPy,
+    nargs: isize,
+    kw: HPy,
+    fmt: *const c_char,
+    keywords: *const *const c_char,
+    outputs: *const *mut c_void,
+) -> c_int {
+    // SAFETY: the caller's context and handles.
+    let context = unsafe { Context::new(ctx) };
+    let Ok(nargs) = usize::try_from(nargs) else {
+        context.raise(context.system_error(), c"HPyArg_ParseKeywordsDict got a negative number of arguments");
+        return 0;
+    };
+    // SAFETY: the caller's arguments.
+    let parser = unsafe { Parser::new(context, c"HPyArg_ParseKeywordsDict", fmt, args, nargs, outputs) };
+    let given = if kw.is_null() { Given::Nothing } else { Given::Dict(kw) };
+    let parse = |mut parser: Parser| {
+        // SAFETY: the names end with null.
+        let names = unsafe { parser.names(keywords) }?;
+        // SAFETY: the caller's tracker and outputs.
+        unsafe { parser.tracking(ht, |parser| parser.with_keywords(keywords, names, given)) }
+    };
+    is_success(parser.and_then(parse))
+}
+
+/// Whether the units end at this byte: what follows is for error messages.
+fn ends(byte: u8) -> bool {
+    matches!(byte, 0 | b':' | b';')
+}
+
+fn is_unit(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'b' | b'B' | b'h' | b'H' | b'i' | b'I' | b'l' | b'k' | b'L' | b'K' | b'n' | b'f' | b'd' | b'O' | b'p' | b's'
+    )
+}
+
+/// Counts units, as long as each is one, and `reached` holds for its index and whether it is optional. What `is_mark`
+/// accepts stands between units and makes what follows optional.
+fn count_units(mut format: Reader, is_mark: impl Fn(u8) -> bool, reached: impl Fn(usize, bool) -> bool) -> usize {
+    let mut optional = false;
+    let mut count: usize = 0;
+    loop {
+        let byte = format.take();
+        if is_mark(byte) {
+            optional = true;
+        } else if is_unit(byte) && reached(count, optional) {
+            count = count.wrapping_add(1);
+        } else {
+            return count;
+        }
+    }
+}
+
+/// # Safety
+/// `names` ends with null.
+unsafe fn count_names(names: *const *const c_char) -> usize {
+    let mut count: usize = 0;
+    // SAFETY: no name so far was null.
+    while !unsafe { *names.add(count) }.is_null() {
+        count = count.wrapping_add(1);
+    }
+    count
+}
+
+/// The keyword arguments of a call.
+#[derive(Clone, Copy)]
+enum Given {
+    Nothing,
+    /// A tuple of names, their number, and an array of as many values.
+    Names(HPy, isize, *const HPy),
+    Dict(HPy),
+}
+
+/// The argument for a unit.
+enum Argument {
+    /// An optional one that was not given.
+    Missing,
+    Borrowed(HPy),
+    /// From a dict.
+    Owned(Owned),
+}
+
+/// One call of a parsing function.
+struct Parser<'a> {
+    context: Context,
+    /// What is left of the format.
+    format: Reader<'a>,
+    /// What the format says about messages: starts with `:`, `;`, or is empty.
+    naming: Reader<'a>,
+    args: *const HPy,
+    nargs: usize,
+    outputs: *const *mut c_void,
+    tracker: Option<HPyTracker>,
+}
+
+impl<'a> Parser<'a> {
+    /// # Safety
+    /// `fmt` is null or a C string, `args` has `nargs` handles, `outputs` as many pointers as were counted.
+    unsafe fn new(
+        context: Context,
+        function: &CStr,
+        fmt: *const c_char,
+        args: *const HPy,
+        nargs: usize,
+        outputs: *const *mut c_void,
+    ) -> Result<Parser<'a>, Raised> {
+        if fmt.is_null() {
+            let mut message = Message::new();
+            message.push(function.to_bytes());
+            message.push(b" got NULL as format");
+            return Err(context.raise_message(context.system_error(), message));
+        }
+        // SAFETY: it is not null, so it is a C string.
+        let format = unsafe { Reader::new(fmt) };
+        let mut naming = format;
+        naming.take_while(|byte| !ends(byte));
+        Ok(Parser { context, format, naming, args, nargs, outputs, tracker: None })
+    }
+
+    /// Raises an exception, with the function's name or the message that the format has.
+    #[cold]
+    #[inline(never)]
+    fn fail(&self, exception: HPy, text: &CStr) -> Raised {
+        let mut message = Message::new();
+        let mut naming = self.naming;
+        match naming.take() {
+            b':' => {
+                message.push_at_most(naming.rest(), 200);
+                message.push(b"() ");
+                message.push(text.to_bytes());
+            }
+            b';' => message.push(naming.rest()),
+            _ => {
+                message.push(b"function ");
+                message.push(text.to_bytes());
+            }
+        }
+        self.context.raise_message(exception, message)
+    }
+
+    /// Runs `parse` with a new tracker in `*ht`, which is closed again if that fails; with none if `ht` is null.
+    ///
+    /// # Safety
+    /// `ht` is null or the caller's variable.
+    unsafe fn tracking(
+        mut self,
+        ht: *mut HPyTracker,
+        parse: impl FnOnce(&mut Self) -> Result<(), Raised>,
+    ) -> Result<(), Raised> {
+        if ht.is_null() {
+            return parse(&mut self);
+        }
+        let tracker = self.context.tracker()?;
+        // SAFETY: it is not null, so it is the caller's variable.
+        unsafe { *ht = tracker };
+        self.tracker = Some(tracker);
+        let result = parse(&mut self);
+        if result.is_err() {
+            self.context.close_tracker(tracker);
+        }
+        result
+    }
+
+    /// Counts the names of parameters, and checks that the empty ones come first.
+    ///
+    /// # Safety
+    /// `keywords` is null or ends with null.
+    unsafe fn names(&mut self, keywords: *const *const c_char) -> Result<usize, Raised> {
+        let system_error = self.context.system_error();
+        if keywords.is_null() {
+            return Err(self.fail(system_error, c"got no list of keyword names"));
+        }
+        // SAFETY: it ends with null.
+        let count = unsafe { count_names(keywords) };
+        let mut named = false;
+        for index in 0..count {
+            // SAFETY: `index` is below the number of names, so this one is a C string.
+            let is_empty = unsafe { Reader::new(*keywords.add(index)) }.peek() == 0;
+            if is_empty && named {
+                return Err(self.fail(system_error, c"empty keyword parameter name"));
+            }
+            named = !is_empty;
+        }
+        Ok(count)
+    }
+
+    /// The keyword arguments of a call with a tuple of names.
+    fn given_names(&self, kwnames: HPy, values: *const HPy) -> Result<Given, Raised> {
+        if kwnames.is_null() {
+            return Ok(Given::Nothing);
+        }
+        match self.context.length(kwnames) {
+            Ok(count) => Ok(Given::Names(kwnames, count, values)),
+            Err(Raised) => {
+                let text = c"could not retrieve length of keyword names tuple";
+                Err(self.fail(self.context.system_error(), text))
+            }
+        }
+    }
+
+    fn positional(&mut self) -> Result<(), Raised> {
+        let mut optional = false;
+        let mut index: usize = 0;
+        while !ends(self.format.peek()) {
+            if self.format.eat(b'|') {
+                optional = true;
+                continue;
+            }
+            let argument = match self.positional_argument(index) {
+                Argument::Missing if !optional => {
+                    let text = c"required positional argument missing";
+                    return Err(self.fail(self.context.type_error(), text));
+                }
+                argument => argument,
+            };
+            self.convert(index, argument, false)?;
+            index = index.wrapping_add(1);
+        }
+        if index < self.nargs {
+            return Err(self.fail(self.context.type_error(), c"mismatched args (too many arguments for fmt)"));
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// `keywords` has `names` names.
+    unsafe fn with_keywords(
+        &mut self,
+        keywords: *const *const c_char,
+        names: usize,
+        given: Given,
+    ) -> Result<(), Raised> {
+        let system_error = self.context.system_error();
+        let type_error = self.context.type_error();
+        let mut optional = false;
+        let mut keyword_only = false;
+        let mut index: usize = 0;
+        while !ends(self.format.peek()) {
+            if self.format.eat(b'|') {
+                optional = true;
+                continue;
+            }
+            if self.format.eat(b'$') {
+                optional = true;
+                keyword_only = true;
+                continue;
+            }
+            if self.format.peek() == b'O' && self.tracker.is_none() {
+                let text =
+                    c"HPyArg_ParseKeywords cannot use the format character 'O' unless an HPyTracker is provided. \
+                             Please supply an HPyTracker.";
+                return Err(self.fail(system_error, text));
+            }
+            if index >= names {
+                return Err(self.fail(type_error, c"mismatched args (too few keywords for fmt)"));
+            }
+            let argument = if index < self.nargs {
+                if keyword_only {
+                    return Err(self.fail(type_error, c"keyword only argument passed as positional argument"));
+                }
+                self.positional_argument(index)
+            } else {
+                // SAFETY: `index` is below the number of names.
+                let name = unsafe { *keywords.add(index) };
+                // SAFETY: it is a C string.
+                unsafe { self.find(given, name) }?
+            };
+            if matches!(argument, Argument::Missing) && !optional {
+                return Err(self.fail(type_error, c"no value for required argument"));
+            }
+            self.convert(index, argument, true)?;
+            index = index.wrapping_add(1);
+        }
+        if index != names {
+            return Err(self.fail(type_error, c"mismatched args (too many keywords for fmt)"));
+        }
+        Ok(())
+    }
+
+    fn positional_argument(&self, index: usize) -> Argument {
+        if index >= self.nargs {
+            return Argument::Missing;
+        }
+        // SAFETY: `index` is below the number of arguments.
+        let arg = unsafe { *self.args.add(index) };
+        if arg.is_null() { Argument::Missing } else { Argument::Borrowed(arg) }
+    }
+
+    /// The keyword argument `name`. An empty name is that of a parameter that can't be given by keyword.
+    ///
+    /// # Safety
+    /// `name` is a C string.
+    unsafe fn find(&self, given: Given, name: *const c_char) -> Result<Argument, Raised> {
+        // SAFETY: `name` is a C string.
+        if unsafe { Reader::new(name) }.peek() == 0 {
+            return Ok(Argument::Missing);
+        }
+        let context = self.context;
+        match given {
+            Given::Nothing => Ok(Argument::Missing),
+            Given::Dict(dict) => match context.item_by_name(dict, name) {
+                Ok(value) => Ok(Argument::Owned(value)),
+                Err(Raised) if context.is_raised_as(context.key_error()) => {
+                    context.clear();
+                    Ok(Argument::Missing)
+                }
+                Err(Raised) => Err(Raised),
+            },
+            Given::Names(kwnames, count, values) => {
+                let name = context.new_str(name)?;
+                for index in 0..count {
+                    let kwname = context.item(kwnames, index)?;
+                    if context.is_equal(kwname.handle(), name.handle())? {
+                        // SAFETY: there is a value for each name.
+                        let value = unsafe { *values.offset(index) };
+                        return Ok(if value.is_null() { Argument::Missing } else { Argument::Borrowed(value) });
+                    }
+                }
+                Ok(Argument::Missing)
+            }
+        }
+    }
+
+    /// Reads the unit here, and stores the argument as that says. What is missing leaves its variable alone.
+    fn convert(&mut self, index: usize, argument: Argument, keep: bool) -> Result<(), Raised> {
+        let unit = self.format.take();
+        if !is_unit(unit) {
+            return Err(self.fail(self.context.system_error(), c"unknown arg format code"));
+        }
+        // SAFETY: the unit is one, and not certain to fail, so it was counted and there is an output for it.
+        let output = unsafe { *self.outputs.add(index) };
+        let value = match &argument {
+            Argument::Missing => return Ok(()),
+            Argument::Borrowed(value) => *value,
+            Argument::Owned(value) => value.handle(),
+        };
+        // SAFETY: the unit says what is behind the pointer.
+        unsafe { self.store(unit, value, output, keep) }?;
+        match (unit, argument, self.tracker) {
+            // The text has to live as long as other results do.
+            (b's', Argument::Owned(value), Some(tracker)) => self.context.track(tracker, value).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
+    /// # Safety
+    /// `output` points to a variable of the unit's type.
+    unsafe fn store(&self, unit: u8, value: HPy, output: *mut c_void, keep: bool) -> Result<(), Raised> {
+        let context = self.context;
+        macro_rules! put {
+            ($type:ty, $value:expr) => {{
+                let value: $type = $value;
+                // SAFETY: the unit says what is behind the pointer.
+                unsafe { *output.cast::<$type>() = value }
+            }};
+        }
+        match unit {
+            b'b' => put!(c_uchar, self.in_range(value, 0, c_uchar::MAX.into(), c"unsigned byte integer")? as c_uchar),
+            b'h' => {
+                let (low, high) = (c_short::MIN.into(), c_short::MAX.into());
+                put!(c_short, self.in_range(value, low, high, c"signed short integer")? as c_short);
+            }
+            b'i' => {
+                let (low, high) = (c_int::MIN as c_long, c_int::MAX as c_long);
+                put!(c_int, self.in_range(value, low, high, c"signed integer")? as c_int);
+            }
+            b'B' => put!(c_uchar, context.as_unsigned_long_mask(value)? as c_uchar),
+            b'H' => put!(c_ushort, context.as_unsigned_long_mask(value)? as c_ushort),
+            b'I' => put!(c_uint, context.as_unsigned_long_mask(value)? as c_uint),
+            b'l' => put!(c_long, context.as_long(value)?),
+            b'k' => put!(c_ulong, context.as_unsigned_long_mask(value)?),
+            b'L' => put!(c_longlong, context.as_long_long(value)?),
+            b'K' => put!(c_ulonglong, context.as_unsigned_long_long_mask(value)?),
+            b'n' => put!(isize, context.as_ssize(value)?),
+            b'f' => put!(f32, context.as_double(value)? as f32),
+            b'd' => put!(f64, context.as_double(value)?),
+            b'p' => put!(c_int, c_int::from(context.is_true(value)?)),
+            b's' => put!(*const c_char, self.text(value)?),
+            // With keywords the caller gets handles of its own, in the tracker.
+            b'O' => match self.tracker {
+                Some(tracker) if keep => put!(HPy, context.track(tracker, context.dup(value)?)?),
+                _ => put!(HPy, value),
+            },
+            _ => return Err(self.fail(context.system_error(), c"unknown arg format code")),
+        }
+        Ok(())
+    }
+
+    fn in_range(&self, value: HPy, low: c_long, high: c_long, what: &CStr) -> Result<c_long, Raised> {
+        let number = self.context.as_long(value)?;
+        let side: &[u8] = if number < low {
+            b" is less than minimum"
+        } else if number > high {
+            b" is greater than maximum"
+        } else {
+            return Ok(number);
+        };
+        let mut text = Message::new();
+        text.push(what.to_bytes());
+        text.push(side);
+        // SAFETY: a message ends with NUL.
+        let text = unsafe { CStr::from_ptr(text.as_ptr()) };
+        Err(self.fail(self.context.overflow_error(), text))
+    }
+
+    /// The text of a `str` that has no NUL in it.
+    fn text(&self, value: HPy) -> Result<*const c_char, Raised> {
+        let context = self.context;
+        if !context.is_str(value) {
+            return Err(self.fail(context.type_error(), c"a str is required"));
+        }
+        let Ok((text, length)) = context.utf8(value) else {
+            return Err(self.fail(context.system_error(), c"unicode conversion error"));
+        };
+        // SAFETY: the text has `length` bytes.
+        let bytes = unsafe { core::slice::from_raw_parts(text.cast::<u8>(), length) };
+        if utf8::has_nul(bytes) {
+            return Err(self.fail(context.value_error(), c"embedded null character"));
+        }
+        // SAFETY: a text that is passed on to C has a NUL behind it.
+        if unsafe { *text.add(length) } != 0 {
+            return Err(self.fail(context.system_error(), c"missing terminating null character"));
+        }
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::ptr;
+
+    fn outputs(format: &CStr, nargs: usize) -> usize {
+        // SAFETY: a C string.
+        unsafe { _HPyArg_CountOutputs(format.as_ptr(), nargs) }
+    }
+
+    fn keyword_outputs(format: &CStr, names: &[*const c_char]) -> usize {
+        // SAFETY: a C string, and a list that ends with null.
+        unsafe { _HPyArg_CountKeywordOutputs(format.as_ptr(), names.as_ptr()) }
+    }
+
+    #[test]
+    fn counts_outputs() {
+        assert_eq!(outputs(c"", 3), 0);
+        assert_eq!(outputs(c"bBhHiIlkLKnfdOps", 20), 16);
+        assert_eq!(outputs(c"ll:lll", 9), 2);
+        assert_eq!(outputs(c"ll;lll", 9), 2);
+        assert_eq!(outputs(c"lll", 2), 2);
+        assert_eq!(outputs(c"l|ll", 0), 0);
+        assert_eq!(outputs(c"l|ll", 1), 3);
+        assert_eq!(outputs(c"|l|l", 0), 2);
+        assert_eq!(outputs(c"lZl", 9), 1);
+        assert_eq!(outputs(c"l$l", 9), 1);
+        // SAFETY: null is allowed.
+        assert_eq!(unsafe { _HPyArg_CountOutputs(ptr::null(), 1) }, 0);
+    }
+
+    #[test]
+    fn counts_keyword_outputs() {
+        let names = [c"a".as_ptr(), c"b".as_ptr(), ptr::null()];
+        assert_eq!(keyword_outputs(c"OO", &names), 2);
+        assert_eq!(keyword_outputs(c"O|$O:f", &names), 2);
+        assert_eq!(keyword_outputs(c"OOO", &names), 2);
+        assert_eq!(keyword_outputs(c"OZ", &names), 1);
+        assert_eq!(keyword_outputs(c"OO", &[ptr::null()]), 0);
+        // SAFETY: null is allowed.
+        assert_eq!(unsafe { _HPyArg_CountKeywordOutputs(c"O".as_ptr(), ptr::null()) }, 0);
+    }
+}

@@ -1,0 +1,50 @@
+//! What C extensions of the universal and hybrid ABI link statically: the API's functions that are not in the context
+//! but built on it.
+//!
+//! * [`argparse`] has `HPyArg_Parse` and its two siblings with keywords;
+//! * [`buildvalue`] has `HPy_BuildValue`;
+//! * [`mod@format`] has `HPyUnicode_FromFormat` and `HPyErr_Format`;
+//! * [`structseq`] makes struct sequences, over `collections.namedtuple`;
+//! * [`addtype`] and [`arguments`] have the `HPyHelpers_*`.
+//!
+//! Functions with variadic arguments are C shims in `include/hpy/runtime/`. They ask here which arguments a format
+//! wants, pull these out of the `va_list` ([`vararg`]), and hand an array over. No format string can crash: whatever is
+//! wrong with one becomes an exception.
+//!
+//! # No panics
+//!
+//! The panic machinery would add a quarter of a megabyte to each extension. So nothing here indexes, unwraps or
+//! divides by a variable, and `panic_handler` is never linked: `nm` on a release archive finds no symbol with `panic`
+//! in it. A build that unwinds (`cargo build`, `cargo test`) is on `std` instead, and is for development only.
+//!
+//! # Safety
+//!
+//! The exported functions are unsafe because they are C's: the context has to be live and of the calling thread, which
+//! holds the interpreter; handles have to be open and of that context; strings have to end with NUL; arrays have to
+//! be as long as said.
+#![cfg_attr(all(not(test), panic = "abort"), no_std)]
+#![allow(non_snake_case, reason = "the exported names are C's")]
+#![allow(clippy::missing_safety_doc, reason = "said once for all functions, above")]
+
+pub mod addtype;
+pub mod argparse;
+pub mod arguments;
+pub mod buildvalue;
+pub mod format;
+pub mod structseq;
+pub mod vararg;
+
+mod buffer;
+mod context;
+mod cstr;
+mod message;
+mod number;
+mod symbols;
+mod utf8;
+
+/// Never reached, and so never linked; the compiler wants one.
+#[cfg(all(not(test), panic = "abort"))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}

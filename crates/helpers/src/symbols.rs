@@ -1,0 +1,56 @@
+//! Hides what C calls: an extension must not export it, or two extensions could end up with each other's copy.
+
+/// Says in the assembler's language that a symbol is not for the loader. Rust has no stable way of its own.
+macro_rules! hide {
+    ($($name:literal)*) => {
+        #[cfg(all(not(test), panic = "abort", any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+        core::arch::global_asm!($(concat!(".hidden ", $name)),*);
+        #[cfg(all(not(test), panic = "abort", target_vendor = "apple"))]
+        core::arch::global_asm!($(concat!(".private_extern _", $name)),*);
+
+        #[cfg(test)]
+        const HIDDEN: &[&str] = &[$($name),*];
+    };
+}
+
+hide! {
+    "_HPyArg_CountOutputs"
+    "_HPyArg_CountKeywordOutputs"
+    "_HPyArg_ParseArray"
+    "_HPyArg_ParseKeywordsArray"
+    "_HPyArg_ParseKeywordsDictArray"
+    "_HPyBuildValue_NextArg"
+    "_HPy_BuildValueArray"
+    "_HPyFormat_NextArg"
+    "_HPyUnicode_FromFormatArray"
+    "_HPyErr_FormatArray"
+    "HPyHelpers_AddType"
+    "HPyHelpers_PackArgsAndKeywords"
+    "HPyStructSequence_NewType"
+    "HPyStructSequence_New"
+}
+
+#[cfg(test)]
+mod tests {
+    /// Every exported function is hidden, and nothing else is.
+    #[test]
+    fn the_list_is_complete() {
+        let sources = [
+            include_str!("addtype.rs"),
+            include_str!("argparse.rs"),
+            include_str!("arguments.rs"),
+            include_str!("buildvalue.rs"),
+            include_str!("format.rs"),
+            include_str!("structseq.rs"),
+        ];
+        let mut exported: Vec<_> = sources
+            .iter()
+            .flat_map(|source| source.split("#[unsafe(no_mangle)]\npub unsafe extern \"C\" fn ").skip(1))
+            .map(|rest| rest.split('(').next().unwrap())
+            .collect();
+        let mut hidden = super::HIDDEN.to_vec();
+        exported.sort();
+        hidden.sort();
+        assert_eq!(exported, hidden);
+    }
+}

@@ -1,0 +1,132 @@
+//! Virtual environments with the package in them, one for each interpreter, below target/.
+
+use std::collections::hash_map::DefaultHasher;
+use std::env::consts::EXE_SUFFIX;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::interpreters::Interpreter;
+use crate::process::{output, step};
+
+/// What the package is built from.
+const SOURCES: [&str; 9] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "README.md",
+    "crates",
+    "include",
+    "pyproject.toml",
+    "python",
+    "setup.py",
+    "MANIFEST.in",
+];
+
+/// What tests and examples need beside the package.
+const TOOLS: [&str; 4] = ["pytest", "pytest-xdist", "setuptools>=68", "wheel"];
+
+/// An environment in which `hpy` is installed.
+pub struct Environment {
+    pub interpreter: Interpreter,
+    dir: PathBuf,
+}
+
+impl Environment {
+    /// Makes the environment, or brings it up to date.
+    pub fn prepare(root: &Path, interpreter: &Interpreter) -> Result<Environment, String> {
+        let dir = root.join("target/venvs").join(interpreter.tag());
+        let environment = Environment { interpreter: interpreter.clone(), dir };
+        let name = interpreter.name();
+        let stamp = environment.dir.join("hpy-installed");
+        let current = fingerprint(root, interpreter)?;
+        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == current) {
+            return Ok(environment);
+        }
+        if !environment.works() {
+            step(&format!("making an environment for {name}"), || {
+                if environment.dir.exists() {
+                    fs::remove_dir_all(&environment.dir).map_err(|error| error.to_string())?;
+                }
+                output(Command::new(&interpreter.executable).args(["-m", "venv"]).arg(&environment.dir))?;
+                output(environment.pip().arg("install").args(TOOLS))
+            })?;
+        }
+        let wheel = build_wheel(root, &environment)?;
+        step(&format!("installing hpy for {name}"), || {
+            output(environment.pip().args(["install", "--no-deps", "--force-reinstall"]).arg(&wheel))?;
+            fs::write(&stamp, current).map_err(|error| format!("{}: {error}", stamp.display()))
+        })?;
+        Ok(environment)
+    }
+
+    fn works(&self) -> bool {
+        self.python().exists() && output(self.command().args(["-c", "import pytest, xdist, setuptools, wheel"])).is_ok()
+    }
+
+    fn python(&self) -> PathBuf {
+        let bin = if cfg!(windows) { "Scripts" } else { "bin" };
+        self.dir.join(bin).join(format!("python{EXE_SUFFIX}"))
+    }
+
+    /// Runs the environment's Python.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(self.python());
+        command.env_remove("PYTHONPATH").env_remove("HPY").env_remove("HPY_LOG");
+        command
+    }
+
+    fn pip(&self) -> Command {
+        let mut command = self.command();
+        command.args(["-m", "pip", "--disable-pip-version-check", "--quiet"]);
+        command
+    }
+}
+
+/// Builds the package as any installer would, and gives the wheel's path.
+fn build_wheel(root: &Path, environment: &Environment) -> Result<PathBuf, String> {
+    let tag = environment.interpreter.tag();
+    let dir = root.join("target/wheels").join(&tag);
+    step(&format!("building hpy for {}", environment.interpreter.name()), || {
+        if dir.exists() {
+            fs::remove_dir_all(&dir).map_err(|error| error.to_string())?;
+        }
+        let mut command = environment.pip();
+        command.args(["wheel", "--no-deps", "--wheel-dir"]).arg(&dir).arg(root);
+        // Objects of one interpreter are not those of another.
+        command.env("CARGO_TARGET_DIR", root.join("target/python").join(&tag));
+        output(&mut command)?;
+        let mut wheels = fs::read_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        match wheels.next() {
+            Some(Ok(wheel)) => Ok(wheel.path()),
+            _ => Err(format!("no wheel in {}", dir.display())),
+        }
+    })
+}
+
+/// Changes whenever the installed package would.
+fn fingerprint(root: &Path, interpreter: &Interpreter) -> Result<String, String> {
+    let mut hasher = DefaultHasher::new();
+    interpreter.executable.hash(&mut hasher);
+    interpreter.version.hash(&mut hasher);
+    for source in SOURCES {
+        hash_tree(&root.join(source), &mut hasher).map_err(|error| format!("{source}: {error}"))?;
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn hash_tree(path: &Path, hasher: &mut DefaultHasher) -> std::io::Result<()> {
+    if path.is_dir() {
+        let mut entries: Vec<_> = fs::read_dir(path)?.collect::<Result<_, _>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            if entry.file_name() != "__pycache__" {
+                hash_tree(&entry.path(), hasher)?;
+            }
+        }
+        return Ok(());
+    }
+    path.hash(hasher);
+    fs::read(path)?.hash(hasher);
+    Ok(())
+}

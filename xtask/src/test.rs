@@ -1,0 +1,65 @@
+//! `cargo xtask test`: everything that has to hold.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::environment::Environment;
+use crate::process::run;
+use crate::{codegen, interpreters};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Only this version, such as 3.11 (may be repeated; default: every supported CPython on the machine)
+    #[arg(long = "python", value_name = "VERSION")]
+    pythons: Vec<String>,
+    /// Only the conformance suite: leave out formatting, lints, generated files and Rust tests
+    #[arg(long)]
+    suite: bool,
+    /// Arguments for pytest, behind --
+    #[arg(last = true)]
+    pytest: Vec<String>,
+}
+
+pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
+    let mut chosen = interpreters::supported(root)?;
+    if !options.pythons.is_empty() {
+        let version =
+            |interpreter: &interpreters::Interpreter| format!("{}.{}", interpreter.version.0, interpreter.version.1);
+        for wanted in &options.pythons {
+            if !chosen.iter().any(|interpreter| version(interpreter) == *wanted) {
+                let there: Vec<_> = chosen.iter().map(version).collect();
+                return Err(format!("no CPython {wanted} to test on; there are {}", there.join(", ")));
+            }
+        }
+        chosen.retain(|interpreter| options.pythons.contains(&version(interpreter)));
+    }
+    if !options.suite {
+        rust(root, interpreters::preferred(&chosen))?;
+    }
+    for interpreter in &chosen {
+        let environment = Environment::prepare(root, interpreter)?;
+        println!("conformance suite on {}", interpreter.name());
+        let mut pytest = environment.command();
+        pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=auto"]);
+        pytest.args(&options.pytest).arg("tests").current_dir(root);
+        pytest.env("HPY_TEST_CACHE", root.join("target/test-cache")).env("PYTHONDONTWRITEBYTECODE", "1");
+        run(&mut pytest)?;
+    }
+    Ok(())
+}
+
+/// What needs no Python but to compile against.
+fn rust(root: &Path, python: &interpreters::Interpreter) -> Result<(), String> {
+    let cargo = |arguments: &[&str]| {
+        println!("cargo {}", arguments.join(" "));
+        let mut cargo = Command::new("cargo");
+        // Compiled against one Python's headers, linked with no libpython: as it is for a package.
+        cargo.env("PYO3_PYTHON", &python.executable).env("PYO3_BUILD_EXTENSION_MODULE", "1");
+        run(cargo.args(arguments).current_dir(root))
+    };
+    cargo(&["fmt", "--check"])?;
+    cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    println!("generated files");
+    codegen::run(root, true)?;
+    cargo(&["test", "--quiet", "--workspace"])
+}
