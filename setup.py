@@ -50,9 +50,9 @@ class build_py_with_devel(build_py):
 def build_helpers():
     """Builds the static library of crates/helpers and gives its path."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    subprocess.run(
-        ["cargo", "build", "--release", "--package", "hpy-helpers", "--target-dir", str(target)], cwd=ROOT, check=True
-    )
+    # With any other crate type beside it, the archive would hold LLVM's code and not the processor's.
+    command = ["cargo", "rustc", "--release", "--package", "hpy-helpers", "--crate-type", "staticlib"]
+    subprocess.run([*command, "--target-dir", str(target)], cwd=ROOT, check=True)
     names = [target / "release" / name for name in ("libhpyhelpers.a", "hpyhelpers.lib")]
     library = next(path for path in names if path.exists())
     archiver = shutil.which(os.environ.get("AR", "ar"))

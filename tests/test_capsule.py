@@ -132,7 +132,9 @@ NO_DESTRUCTOR, ADDS_100, ADDS_200, NO_TRAMPOLINE, NO_IMPL = range(5)
 
 @pytest.fixture
 def mod(snippet):
-    return snippet(CAPSULES)
+    mod = snippet(CAPSULES)
+    mod.take_deaths()
+    return mod
 
 
 def test_capsule_carries_pointer_and_name(mod):
@@ -234,7 +236,6 @@ def test_destructor_cannot_be_read(mod):
 
 
 def test_destructor_runs_once_when_the_capsule_is_freed(mod):
-    mod.take_deaths()
     capsule = mod.make(1, A, ADDS_100)
     other = [capsule]
     del capsule
@@ -248,7 +249,6 @@ def test_destructor_runs_once_when_the_capsule_is_freed(mod):
 
 
 def test_destructor_gets_what_is_in_the_capsule_at_the_end(mod):
-    mod.take_deaths()
     capsule = mod.make(0, A, ADDS_100)
     mod.set_context(capsule, 2)
     del capsule
@@ -261,7 +261,6 @@ def test_destructor_gets_what_is_in_the_capsule_at_the_end(mod):
 
 
 def test_destructor_can_be_given_replaced_and_taken_away(mod):
-    mod.take_deaths()
     capsule = mod.make(0, A)
     assert mod.set_destructor(capsule, ADDS_100) is None
     del capsule
@@ -277,7 +276,6 @@ def test_destructor_can_be_given_replaced_and_taken_away(mod):
 
 @pytest.mark.parametrize("destructor", [NO_TRAMPOLINE, NO_IMPL])
 def test_destructor_needs_both_of_its_functions(mod, destructor):
-    mod.take_deaths()
     with pytest.raises(ValueError):
         mod.make(0, A, destructor)
     capsule = mod.make(0, A, ADDS_100)

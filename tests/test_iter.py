@@ -129,7 +129,7 @@ def test_what_iter_raises_is_passed_on(mod, error):
     assert sys.getrefcount(obj) == before
 
 
-@pytest.mark.parametrize("obj", [iter([]), iter({}), (x for x in ()), zip(), Iterator(fail), enumerate([]), iter(int, 1)])
+@pytest.mark.parametrize("obj", [iter([]), iter({}), (x for x in ()), zip(), Iterator(fail), iter(int, 1)])
 def test_iterators_are_recognised(mod, obj):
     assert mod.check(obj) == 1
 

@@ -1,6 +1,6 @@
 /* Definitions of slots, methods, members and attributes: HPyDef, and the macros that make one.
 
-   Each macro defines a global variable SYM. HPyDef_SLOT, HPyDef_METH, HPyDef_GET, HPyDef_SET and HPyDef_GETSET expect the
+   Each macro defines a variable SYM, which all files of the extension can see. HPyDef_SLOT, HPyDef_METH, HPyDef_GET, HPyDef_SET and HPyDef_GETSET expect the
    implementing functions SYM_impl, SYM_get and SYM_set; their _IMPL forms take the functions' names. Arguments after the
    named ones are named initialisers, such as .doc = "...". */
 #ifndef HPY_HPYDEF_H
@@ -26,43 +26,43 @@
 /* One more step, so that SIG is expanded. */
 #define _HPyDef_SLOT(SYM, IMPL, SLOT, SIG) _HPyDef_SLOT_SIG(SYM, IMPL, SLOT, SIG)
 
-#define _HPyDef_SLOT_SIG(SYM, IMPL, SLOT, SIG)                    \
-    HPyFunc_DECLARE(IMPL, SIG);                                   \
-    HPyFunc_TRAMPOLINE(SYM##_trampoline, IMPL, SIG)               \
-    _HPy_BEGIN_NAMED_INITIALIZERS                                 \
-    HPyDef SYM = {                                                \
-        .kind = HPyDef_Kind_Slot,                                 \
-        .slot = {                                                 \
-            .slot = SLOT,                                         \
-            .impl = _HPyDef_IMPL(IMPL),                           \
+#define _HPyDef_SLOT_SIG(SYM, IMPL, SLOT, SIG)                     \
+    HPyFunc_DECLARE(IMPL, SIG);                                    \
+    HPyFunc_TRAMPOLINE(SYM##_trampoline, IMPL, SIG)                \
+    _HPy_BEGIN_NAMED_INITIALIZERS                                  \
+    _HPy_HIDDEN HPyDef SYM = {                                     \
+        .kind = HPyDef_Kind_Slot,                                  \
+        .slot = {                                                  \
+            .slot = SLOT,                                          \
+            .impl = _HPyDef_IMPL(IMPL),                            \
             .cpy_trampoline = _HPyDef_TRAMPOLINE(SYM##_trampoline) \
-        }                                                         \
-    };                                                            \
+        }                                                          \
+    };                                                             \
     _HPy_END_NAMED_INITIALIZERS
 
 /* A method or function: HPyDef_METH(SYM, "name", HPyFunc_O, .doc = "..."). */
 #define HPyDef_METH(SYM, NAME, SIG, ...) HPyDef_METH_IMPL(SYM, NAME, SYM##_impl, SIG, __VA_ARGS__)
 
-#define HPyDef_METH_IMPL(SYM, NAME, IMPL, SIG, ...)                \
-    HPyFunc_DECLARE(IMPL, SIG);                                    \
-    HPyFunc_TRAMPOLINE(SYM##_trampoline, IMPL, SIG)                \
-    _HPy_BEGIN_NAMED_INITIALIZERS                                  \
-    HPyDef SYM = {                                                 \
-        .kind = HPyDef_Kind_Meth,                                  \
-        .meth = {                                                  \
-            .name = NAME,                                          \
-            .impl = _HPyDef_IMPL(IMPL),                            \
+#define HPyDef_METH_IMPL(SYM, NAME, IMPL, SIG, ...)                 \
+    HPyFunc_DECLARE(IMPL, SIG);                                     \
+    HPyFunc_TRAMPOLINE(SYM##_trampoline, IMPL, SIG)                 \
+    _HPy_BEGIN_NAMED_INITIALIZERS                                   \
+    _HPy_HIDDEN HPyDef SYM = {                                      \
+        .kind = HPyDef_Kind_Meth,                                   \
+        .meth = {                                                   \
+            .name = NAME,                                           \
+            .impl = _HPyDef_IMPL(IMPL),                             \
             .cpy_trampoline = _HPyDef_TRAMPOLINE(SYM##_trampoline), \
-            .signature = SIG,                                      \
-            __VA_ARGS__                                            \
-        }                                                          \
-    };                                                             \
+            .signature = SIG,                                       \
+            __VA_ARGS__                                             \
+        }                                                           \
+    };                                                              \
     _HPy_END_NAMED_INITIALIZERS
 
 /* A field of the struct as an attribute: HPyDef_MEMBER(SYM, "name", HPyMember_INT, offsetof(T, field), .readonly = 1). */
 #define HPyDef_MEMBER(SYM, NAME, TYPE, OFFSET, ...) \
     _HPy_BEGIN_NAMED_INITIALIZERS                   \
-    HPyDef SYM = {                                  \
+    _HPy_HIDDEN HPyDef SYM = {                      \
         .kind = HPyDef_Kind_Member,                 \
         .member = {                                 \
             .name = NAME,                           \
@@ -76,59 +76,59 @@
 /* An attribute that can only be read: HPyDef_GET(SYM, "name", .doc = "...", .closure = p). */
 #define HPyDef_GET(SYM, NAME, ...) HPyDef_GET_IMPL(SYM, NAME, SYM##_get, __VA_ARGS__)
 
-#define HPyDef_GET_IMPL(SYM, NAME, GETIMPL, ...)                              \
-    HPyFunc_DECLARE(GETIMPL, HPyFunc_GETTER);                                 \
-    HPyFunc_TRAMPOLINE(SYM##_get_trampoline, GETIMPL, HPyFunc_GETTER)         \
-    _HPy_BEGIN_NAMED_INITIALIZERS                                             \
-    HPyDef SYM = {                                                            \
-        .kind = HPyDef_Kind_GetSet,                                           \
-        .getset = {                                                           \
-            .name = NAME,                                                     \
-            .getter_impl = _HPyDef_IMPL(GETIMPL),                             \
-            .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline,        \
-            __VA_ARGS__                                                       \
-        }                                                                     \
-    };                                                                        \
+#define HPyDef_GET_IMPL(SYM, NAME, GETIMPL, ...)                       \
+    HPyFunc_DECLARE(GETIMPL, HPyFunc_GETTER);                          \
+    HPyFunc_TRAMPOLINE(SYM##_get_trampoline, GETIMPL, HPyFunc_GETTER)  \
+    _HPy_BEGIN_NAMED_INITIALIZERS                                      \
+    _HPy_HIDDEN HPyDef SYM = {                                         \
+        .kind = HPyDef_Kind_GetSet,                                    \
+        .getset = {                                                    \
+            .name = NAME,                                              \
+            .getter_impl = _HPyDef_IMPL(GETIMPL),                      \
+            .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline, \
+            __VA_ARGS__                                                \
+        }                                                              \
+    };                                                                 \
     _HPy_END_NAMED_INITIALIZERS
 
 /* An attribute that can only be set. */
 #define HPyDef_SET(SYM, NAME, ...) HPyDef_SET_IMPL(SYM, NAME, SYM##_set, __VA_ARGS__)
 
-#define HPyDef_SET_IMPL(SYM, NAME, SETIMPL, ...)                              \
-    HPyFunc_DECLARE(SETIMPL, HPyFunc_SETTER);                                 \
-    HPyFunc_TRAMPOLINE(SYM##_set_trampoline, SETIMPL, HPyFunc_SETTER)         \
-    _HPy_BEGIN_NAMED_INITIALIZERS                                             \
-    HPyDef SYM = {                                                            \
-        .kind = HPyDef_Kind_GetSet,                                           \
-        .getset = {                                                           \
-            .name = NAME,                                                     \
-            .setter_impl = _HPyDef_IMPL(SETIMPL),                             \
-            .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline,        \
-            __VA_ARGS__                                                       \
-        }                                                                     \
-    };                                                                        \
+#define HPyDef_SET_IMPL(SYM, NAME, SETIMPL, ...)                       \
+    HPyFunc_DECLARE(SETIMPL, HPyFunc_SETTER);                          \
+    HPyFunc_TRAMPOLINE(SYM##_set_trampoline, SETIMPL, HPyFunc_SETTER)  \
+    _HPy_BEGIN_NAMED_INITIALIZERS                                      \
+    _HPy_HIDDEN HPyDef SYM = {                                         \
+        .kind = HPyDef_Kind_GetSet,                                    \
+        .getset = {                                                    \
+            .name = NAME,                                              \
+            .setter_impl = _HPyDef_IMPL(SETIMPL),                      \
+            .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline, \
+            __VA_ARGS__                                                \
+        }                                                              \
+    };                                                                 \
     _HPy_END_NAMED_INITIALIZERS
 
 /* An attribute with a getter and a setter. */
 #define HPyDef_GETSET(SYM, NAME, ...) HPyDef_GETSET_IMPL(SYM, NAME, SYM##_get, SYM##_set, __VA_ARGS__)
 
-#define HPyDef_GETSET_IMPL(SYM, NAME, GETIMPL, SETIMPL, ...)                  \
-    HPyFunc_DECLARE(GETIMPL, HPyFunc_GETTER);                                 \
-    HPyFunc_TRAMPOLINE(SYM##_get_trampoline, GETIMPL, HPyFunc_GETTER)         \
-    HPyFunc_DECLARE(SETIMPL, HPyFunc_SETTER);                                 \
-    HPyFunc_TRAMPOLINE(SYM##_set_trampoline, SETIMPL, HPyFunc_SETTER)         \
-    _HPy_BEGIN_NAMED_INITIALIZERS                                             \
-    HPyDef SYM = {                                                            \
-        .kind = HPyDef_Kind_GetSet,                                           \
-        .getset = {                                                           \
-            .name = NAME,                                                     \
-            .getter_impl = _HPyDef_IMPL(GETIMPL),                             \
-            .setter_impl = _HPyDef_IMPL(SETIMPL),                             \
-            .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline,        \
-            .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline,        \
-            __VA_ARGS__                                                       \
-        }                                                                     \
-    };                                                                        \
+#define HPyDef_GETSET_IMPL(SYM, NAME, GETIMPL, SETIMPL, ...)           \
+    HPyFunc_DECLARE(GETIMPL, HPyFunc_GETTER);                          \
+    HPyFunc_TRAMPOLINE(SYM##_get_trampoline, GETIMPL, HPyFunc_GETTER)  \
+    HPyFunc_DECLARE(SETIMPL, HPyFunc_SETTER);                          \
+    HPyFunc_TRAMPOLINE(SYM##_set_trampoline, SETIMPL, HPyFunc_SETTER)  \
+    _HPy_BEGIN_NAMED_INITIALIZERS                                      \
+    _HPy_HIDDEN HPyDef SYM = {                                         \
+        .kind = HPyDef_Kind_GetSet,                                    \
+        .getset = {                                                    \
+            .name = NAME,                                              \
+            .getter_impl = _HPyDef_IMPL(GETIMPL),                      \
+            .setter_impl = _HPyDef_IMPL(SETIMPL),                      \
+            .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline, \
+            .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline, \
+            __VA_ARGS__                                                \
+        }                                                              \
+    };                                                                 \
     _HPy_END_NAMED_INITIALIZERS
 
 /* What HPyCapsule_New takes as destructor. Expects static void SYM_impl(const char *name, void *pointer, void *context). */
@@ -138,9 +138,9 @@
     static HPyCapsule_Destructor SYM = { SYM##_trampoline, SYM##_impl };
 
 /* What HPy_SetCallFunction takes. Expects SYM_impl with the signature HPyFunc_KEYWORDS. */
-#define HPyDef_CALL_FUNCTION(SYM)                                        \
-    HPyFunc_DECLARE(SYM##_impl, HPyFunc_KEYWORDS);                       \
-    HPyFunc_TRAMPOLINE(SYM##_trampoline, SYM##_impl, HPyFunc_KEYWORDS)   \
+#define HPyDef_CALL_FUNCTION(SYM)                                      \
+    HPyFunc_DECLARE(SYM##_impl, HPyFunc_KEYWORDS);                     \
+    HPyFunc_TRAMPOLINE(SYM##_trampoline, SYM##_impl, HPyFunc_KEYWORDS) \
     static HPyCallFunction SYM = { SYM##_trampoline, SYM##_impl };
 
 #endif /* HPY_HPYDEF_H */

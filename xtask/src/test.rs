@@ -36,6 +36,7 @@ pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
     if !options.suite {
         rust(root, interpreters::preferred(&chosen))?;
     }
+    let mut failed = Vec::new();
     for interpreter in &chosen {
         let environment = Environment::prepare(root, interpreter)?;
         println!("conformance suite on {}", interpreter.name());
@@ -43,9 +44,12 @@ pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
         pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=auto"]);
         pytest.args(&options.pytest).arg("tests").current_dir(root);
         pytest.env("HPY_TEST_CACHE", root.join("target/test-cache")).env("PYTHONDONTWRITEBYTECODE", "1");
-        run(&mut pytest)?;
+        // One interpreter's failures are no reason not to know those of the others.
+        if run(&mut pytest).is_err() {
+            failed.push(interpreter.name());
+        }
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(format!("the conformance suite fails on {}", failed.join(", "))) }
 }
 
 /// What needs no Python but to compile against.

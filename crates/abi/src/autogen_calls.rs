@@ -262,7 +262,7 @@ pub unsafe fn ctx_Bytes_FromString(ctx: *mut HPyContext, bytes: *const c_char) -
 ///
 /// Ownership: returns a new handle.
 ///
-/// Raises: ValueError when bytes is null; SystemError when len is negative; MemoryError.
+/// Raises: ValueError when bytes is null; SystemError when len is negative; MemoryError; OverflowError when `len` is near the largest possible.
 #[inline(always)]
 pub unsafe fn ctx_Bytes_FromStringAndSize(ctx: *mut HPyContext, bytes: *const c_char, len: HPy_ssize_t) -> HPy {
     // SAFETY: the caller's context is live, and its table is complete.
@@ -825,6 +825,8 @@ pub unsafe fn ctx_Is(ctx: *mut HPyContext, obj: HPy, other: HPy) -> c_int {
 /// submodule, not the package at the top. Relative names do not work. The code of the module runs only at its
 /// first import; later calls return what is in `sys.modules`. The import goes through `__import__`, so it may
 /// be hooked. `utf8_name` must not be null.
+///
+/// The import goes through `builtins.__import__`; what that returns is dropped, and the module is taken from `sys.modules`.
 ///
 /// Ownership: returns a new handle.
 ///

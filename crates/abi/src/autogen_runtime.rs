@@ -403,7 +403,8 @@ pub trait List {
 /// Every reading function reports an error with a value that can also be a result, so check `HPyErr_Occurred`
 /// when that value comes back. The signed and the masking ones accept any object with `__index__`; the unsigned
 /// ones, `HPyLong_AsSsize_t`, `HPyLong_AsVoidPtr` and `HPyLong_AsDouble` accept only `int` and its subclasses.
-/// `bool` is a subclass of `int`. None of them asks `__int__`, so a float is always refused.
+/// `bool` is a subclass of `int`. None of them asks `__int__`, so a float is refused; only on CPython 3.9 the
+/// signed and the masking ones still ask it, with a DeprecationWarning.
 pub trait Long {
     /// `HPyLong_FromInt32_t`
     unsafe extern "C" fn ctx_Long_FromInt32_t(ctx: *mut HPyContext, value: i32) -> HPy;

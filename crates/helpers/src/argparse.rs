@@ -179,8 +179,8 @@ struct Parser<'a> {
     context: Context,
     /// What is left of the format.
     format: Reader<'a>,
-    /// What the format says about messages: starts with `:`, `;`, or is empty.
-    naming: Reader<'a>,
+    /// The whole format, which ends with what it says about messages.
+    whole: Reader<'a>,
     args: *const HPy,
     nargs: usize,
     outputs: *const *mut c_void,
@@ -206,9 +206,7 @@ impl<'a> Parser<'a> {
         }
         // SAFETY: it is not null, so it is a C string.
         let format = unsafe { Reader::new(fmt) };
-        let mut naming = format;
-        naming.take_while(|byte| !ends(byte));
-        Ok(Parser { context, format, naming, args, nargs, outputs, tracker: None })
+        Ok(Parser { context, format, whole: format, args, nargs, outputs, tracker: None })
     }
 
     /// Raises an exception, with the function's name or the message that the format has.
@@ -216,7 +214,8 @@ impl<'a> Parser<'a> {
     #[inline(never)]
     fn fail(&self, exception: HPy, text: &CStr) -> Raised {
         let mut message = Message::new();
-        let mut naming = self.naming;
+        let mut naming = self.whole;
+        naming.take_while(|byte| !ends(byte));
         match naming.take() {
             b':' => {
                 message.push_at_most(naming.rest(), 200);

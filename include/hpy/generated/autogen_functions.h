@@ -243,7 +243,7 @@ HPyAPI_FUNC HPy HPyBytes_FromString(HPyContext *ctx, const char *bytes)
  * `bytes` is an error for every `len`, even 0 and negative ones: an object to be filled in later does not
  * exist here, unlike in CPython's API.
  *
- * Returns null on failure. Raises: ValueError when bytes is null; SystemError when len is negative; MemoryError.
+ * Returns null on failure. Raises: ValueError when bytes is null; SystemError when len is negative; MemoryError; OverflowError when `len` is near the largest possible.
  */
 HPyAPI_FUNC HPy HPyBytes_FromStringAndSize(HPyContext *ctx, const char *bytes, HPy_ssize_t len)
 {
@@ -767,6 +767,8 @@ HPyAPI_FUNC int HPy_Is(HPyContext *ctx, HPy obj, HPy other)
  * submodule, not the package at the top. Relative names do not work. The code of the module runs only at its
  * first import; later calls return what is in `sys.modules`. The import goes through `__import__`, so it may
  * be hooked. `utf8_name` must not be null.
+ *
+ * The import goes through `builtins.__import__`; what that returns is dropped, and the module is taken from `sys.modules`.
  *
  * Returns null on failure. Raises: ModuleNotFoundError; ValueError when the name is empty; UnicodeDecodeError; what the module's code raises.
  */
