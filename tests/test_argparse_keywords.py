@@ -297,6 +297,14 @@ def test_text_lives_as_long_as_the_tracker(parse_dict):
     assert parse_dict.call("sss", "a,b,c", (), Fresh(x=1)) == expected
 
 
+def test_objects_live_as_long_as_the_tracker(parse_dict):
+    class Fresh(dict):
+        def __missing__(self, key):
+            return [key, object]
+
+    assert parse_dict.call("OO", "a,b", (), Fresh(x=1)) == (["a", object], ["b", object])
+
+
 FORMATS = ["O", "OO", "O|O", "|O$O", "Ol", "lO", "OZ", "OOO", "O;message"]
 
 
@@ -316,7 +324,7 @@ def test_parsing_keeps_no_reference(parse, fmt):
     assert [sys.getrefcount(it) for it in objects] == before
 
 
-def test_objects_live_as_long_as_the_tracker(snippet):
+def test_function_that_parses_its_own_arguments(snippet):
     mod = snippet("""
         FUNC_KEYWORDS(f)
         {

@@ -42,7 +42,10 @@ pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
         println!("conformance suite on {}", interpreter.name());
         let mut pytest = environment.command();
         pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=auto"]);
-        pytest.args(&options.pytest).arg("tests").current_dir(root);
+        pytest.args(&options.pytest).current_dir(root);
+        if !options.pytest.iter().any(|argument| argument.starts_with("tests")) {
+            pytest.arg("tests");
+        }
         pytest.env("HPY_TEST_CACHE", root.join("target/test-cache")).env("PYTHONDONTWRITEBYTECODE", "1");
         // One interpreter's failures are no reason not to know those of the others.
         if run(&mut pytest).is_err() {
