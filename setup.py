@@ -1,6 +1,7 @@
 """Builds the package: the Python files, the runtime (crates/loader), and beside hpy.devel the headers and the static
 libraries that extensions are linked with."""
 
+import json
 import os
 import re
 import shutil
@@ -18,13 +19,22 @@ BUILD_BASE = Path("target", "python-build")
 (ROOT / BUILD_BASE).mkdir(parents=True, exist_ok=True)
 
 
+# An extension module finds Python's symbols in the process, and is not linked with libpython.
+os.environ.setdefault("PYO3_BUILD_EXTENSION_MODULE", "1")
+
+
 def git_revision():
+    """The commit, if these sources are a checkout and not merely lie in one."""
+
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
     try:
-        return subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
-        ).stdout.strip()
+        if Path(git("rev-parse", "--show-toplevel")).samefile(ROOT):
+            return git("rev-parse", "--short", "HEAD")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        pass
+    return "unknown"
 
 
 class build_py_with_devel(build_py):
@@ -49,16 +59,17 @@ class build_py_with_devel(build_py):
 
 def build_helpers():
     """Builds the static library of crates/helpers and gives its path."""
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     # With any other crate type beside it, the archive would hold LLVM's code and not the processor's.
     command = ["cargo", "rustc", "--release", "--package", "hpy-helpers", "--crate-type", "staticlib"]
-    subprocess.run([*command, "--target-dir", str(target)], cwd=ROOT, check=True)
-    names = [target / "release" / name for name in ("libhpyhelpers.a", "hpyhelpers.lib")]
-    library = next(path for path in names if path.exists())
+    messages = subprocess.run(
+        [*command, "--message-format=json-render-diagnostics"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    artifacts = [message for message in map(json.loads, messages.splitlines()) if "filenames" in message]
+    library = next(Path(item["filenames"][0]) for item in artifacts if item["target"]["name"] == "hpyhelpers")
     archiver = shutil.which(os.environ.get("AR", "ar"))
     if library.suffix == ".a" and archiver:
         # Rust puts all of its support library in. Ours is one object that needs none of it.
-        slim = target / "hpy-helpers" / library.name
+        slim = library.parent / "slim" / library.name
         slim.parent.mkdir(exist_ok=True)
         shutil.copy2(library, slim)
         members = subprocess.run([archiver, "t", slim], check=True, capture_output=True, text=True).stdout.split()

@@ -1,5 +1,5 @@
-"""What the tests of HPyArg_Parse and of its two siblings with keywords share: they parse with any format into slots, and
-give back what the slots then hold."""
+"""What the tests of HPyArg_Parse and of its two siblings with keywords share: they parse with any format into slots,
+and give back what the slots then hold."""
 
 import pytest
 
@@ -180,10 +180,3 @@ PARSING = f"""
 
 def encoded(fmt):
     return fmt.encode() if isinstance(fmt, str) else fmt
-
-
-def failure(function, *args, **kwargs):
-    """The class and the text of the exception that a call raises."""
-    with pytest.raises(Exception) as info:
-        function(*args, **kwargs)
-    return type(info.value), str(info.value)

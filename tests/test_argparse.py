@@ -5,7 +5,8 @@ import struct
 import sys
 
 import pytest
-from argument_slots import NULL, OPTIONAL, PARSING, UNITS, UNTOUCHED, encoded, failure
+from argument_slots import NULL, OPTIONAL, PARSING, UNITS, UNTOUCHED, encoded
+from raising import failure
 
 
 class Index:
@@ -115,7 +116,9 @@ def test_index_is_not_asked_for_a_size(parse):
 
 @pytest.mark.parametrize("unit", INTEGERS)
 def test_integers_take_no_other_object(parse, unit):
-    for value in ("1", b"1", 1.0, None, object()):
+    # CPython 3.9 still asks __int__ where it asks __index__.
+    floats = [1.0] if unit == "n" or sys.version_info >= (3, 10) else []
+    for value in ("1", b"1", None, object(), *floats):
         with pytest.raises(TypeError):
             parse(unit, value)
 

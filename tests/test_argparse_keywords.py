@@ -1,10 +1,11 @@
-"""Arguments with keywords as C values: HPyArg_ParseKeywords and HPyArg_ParseKeywordsDict (include/hpy/runtime/argparse.h).
-What the units do is in test_argparse.py."""
+"""Arguments with keywords as C values: HPyArg_ParseKeywords and HPyArg_ParseKeywordsDict, which are in
+include/hpy/runtime/argparse.h. What the units do is in test_argparse.py."""
 
 import sys
 
 import pytest
-from argument_slots import NULL, OPTIONAL, PARSING, UNITS, UNTOUCHED, encoded, failure
+from argument_slots import NULL, OPTIONAL, PARSING, UNITS, UNTOUCHED, encoded
+from raising import failure
 
 
 class Parser:

@@ -5,6 +5,7 @@ import struct
 import sys
 
 import pytest
+from raising import failure
 
 LONG = 8 * struct.calcsize("l")
 SIZE = 8 * struct.calcsize("P")
@@ -139,13 +140,6 @@ def build(mod):
     return build
 
 
-def failure(function, *args, **kwargs):
-    """The class and the text of the exception that a call raises."""
-    with pytest.raises(Exception) as info:
-        function(*args, **kwargs)
-    return type(info.value), str(info.value)
-
-
 IN_FORMAT = " in the format string passed to HPy_BuildValue"
 TEXT_OF_0_9 = pytest.mark.differs("0.9.0: says that '[' is unmatched")
 IGNORED = pytest.mark.differs("0.9.0: ignores the rest of the format")
@@ -164,6 +158,7 @@ IGNORED = pytest.mark.differs("0.9.0: ignores the rest of the format")
         ("i[i", "unmatched '['"),
         ("((i)", "unmatched '('"),
         ("(i[i)", "unmatched '('"),
+        ("()]", "unmatched '('"),
         ("(i]", "unmatched '('"),
         ("(i}", "unmatched '('"),
         ("[i)", "unmatched '['"),
@@ -207,7 +202,7 @@ IGNORED = pytest.mark.differs("0.9.0: ignores the rest of the format")
         ("(i%)", "bad format char '%'"),
         ("{i:Z}", "bad format char 'Z'"),
         ("{Z:i}", "bad format char 'Z'"),
-        ("s#"[1], "bad format char '#'"),
+        ("#", "bad format char '#'"),
         ("\n", "bad format char '\n'"),
     ],
 )
@@ -215,7 +210,7 @@ def test_format_that_is_wrong(mod, fmt, expected):
     assert failure(mod.ints, fmt.encode()) == (SystemError, expected + IN_FORMAT)
 
 
-@pytest.mark.parametrize("fmt", ["i)", ")", "]", "}", "ii]", "()]", "ii)(", "ii)i("])
+@pytest.mark.parametrize("fmt", ["i)", ")", "]", "}", "ii]", "ii)(", "ii)i("])
 def test_bracket_that_closes_nothing(mod, fmt):
     assert failure(mod.ints, fmt.encode()) == (SystemError, "internal error in HPy_BuildValue")
 
@@ -274,17 +269,16 @@ def test_nesting(mod, opening, closing):
     for i in range(7):
         assert len(value) == 1
         value = value[i + 1] if opening == b"{i:" else value[0]
-    assert value in (1, 8)
+    assert value == (8 if opening == b"{i:" else 1)
     deepest = mod.ints(b"[" * 200 + b"]" * 200)
     assert str(deepest) == "[" * 200 + "]" * 200
 
 
 @pytest.mark.differs("0.9.0: builds it, or overflows the stack")
-@pytest.mark.parametrize("opening, closing", [NESTED[0], NESTED[1], (b"{i:[", b"]}")])
+@pytest.mark.parametrize("opening, closing", [(b"(", b")"), (b"[", b"]"), (b"{():", b"}"), (b"{():[(", b")]}")])
 def test_nesting_that_is_too_deep(mod, opening, closing):
     expected = (SystemError, "too many nested brackets" + IN_FORMAT)
-    deepest = 200 // len(closing)
-    for depth in (deepest + 1, 1000, 100_000):
+    for depth in (201, 1000, 100_000):
         assert failure(mod.ints, opening * depth + closing * depth) == expected
 
 
@@ -299,7 +293,7 @@ def test_object_is_the_same_object(build, unit):
     assert made[value] is value
 
 
-@pytest.mark.parametrize("fmt", ["O", "S", "OO", "(iO)"[:1] + "OO)", "[O]", "{O:O}", "((O))"])
+@pytest.mark.parametrize("fmt", ["O", "S", "OO", "(OO)", "[O]", "{O:O}", "((O))"])
 def test_null_object(build, fmt):
     expected = (SystemError, "HPy_NULL object passed to HPy_BuildValue")
     count = fmt.count("O") + fmt.count("S")
@@ -336,21 +330,12 @@ def test_keys_that_dicts_refuse(mod, build):
 )  # fmt: skip
 def test_building_keeps_no_reference(build, fmt):
     objects = [object() for _ in range(6)]
+    calls = [objects, [objects[0], ...], [*objects[:3], ...]]
     before = [sys.getrefcount(it) for it in objects]
-    for _ in range(100):
-        for last in (objects[5], ...):
-            try:
-                build(fmt, *objects[:5], last)
-            except (SystemError, TypeError):
-                pass
-    last = None
+    for args in calls * 50:
+        try:
+            build(fmt, *args)
+        except (SystemError, TypeError):
+            pass
+    args = None
     assert [sys.getrefcount(it) for it in objects] == before
-
-
-@pytest.mark.parametrize("fmt", ["OO", "[OO]", "{O:O}", "(OO"])
-def test_null_object_after_others_keeps_no_reference(build, fmt):
-    value = object()
-    before = sys.getrefcount(value)
-    for _ in range(100):
-        assert failure(build, fmt, value, ...)[0] is SystemError
-    assert sys.getrefcount(value) == before

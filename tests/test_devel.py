@@ -127,6 +127,15 @@ def test_a_wheel_has_binary_and_stub(project, tmp_path):
     assert project.doc("mod", tmp_path / "installed") == "built for universal"
 
 
+def test_an_egg_keeps_our_stub(project, tmp_path):
+    run = project.setup(["--hpy-abi=universal", "bdist_egg"])
+    (egg,) = (project.folder / "dist").glob("*.egg")
+    with zipfile.ZipFile(egg) as archive:
+        archive.extractall(tmp_path / "egg")
+    assert "EGG-INFO/not-zip-safe" in project.files(tmp_path / "egg")
+    assert project.doc("mod", tmp_path / "egg") == "built for universal", run.stdout
+
+
 def test_hybrid_binaries_have_their_own_name(project):
     project.setup(["--hpy-abi=hybrid", "build_ext", "--inplace"])
     assert (project.folder / f"mod.hpy0-{parse_ext_suffix()[0]}.so").exists()

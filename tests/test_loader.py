@@ -230,6 +230,26 @@ def test_a_broken_binary_is_refused_with_its_own_message(tmp_path, make):
     assert caught.value.name == "mod"
 
 
+def test_section_headers_do_not_matter(tmp_path):
+    """Tools that make binaries small leave them out or wrong; the system's loader does not read them."""
+    path = copied(tmp_path, compile_file(EMPTY, "mod"))
+    data = bytearray(path.read_bytes())
+    is_64_bit = data[4] == 2
+    struct.pack_into("<Q" if is_64_bit else "<I", data, 40 if is_64_bit else 32, len(data) * 2)
+    path.write_bytes(data)
+    assert load("mod", path).__name__ == "mod"
+
+
+def test_the_runtime_is_not_linked_with_a_library_of_python():
+    """A Python that was built without one could not load it, and another would have two interpreters."""
+    readelf = shutil.which("readelf")
+    if readelf is None:
+        pytest.skip("needs readelf")
+    dynamic = subprocess.run([readelf, "-d", hpy.universal.__file__], check=True, capture_output=True, encoding="utf-8")
+    assert "NEEDED" in dynamic.stdout
+    assert "libpython" not in dynamic.stdout
+
+
 def test_no_two_broken_binaries_get_the_same_help(tmp_path):
     helps = set()
     for number, make in enumerate(BROKEN):
@@ -273,8 +293,9 @@ def test_a_name_that_no_symbol_can_have_is_refused():
 
 @pytest.mark.parametrize("name", ["", "package."])
 def test_an_empty_name_is_refused(name):
-    with pytest.raises(hpy.universal.LoadError, match="get_required_hpy_minor_version_'"):
+    with pytest.raises(hpy.universal.LoadError, match="get_required_hpy_minor_version_'") as caught:
         load(name, compile_file(EMPTY, "mod"))
+    assert "can't be the last part of an HPy module's name" in help_of(caught.value)
 
 
 def test_a_path_may_be_a_path_object_and_relative(tmp_path, monkeypatch):
@@ -304,6 +325,14 @@ def test_wrong_arguments_are_errors(args, error):
 def test_a_spec_that_is_none_is_an_error():
     with pytest.raises(AttributeError):
         hpy.universal.load("mod", str(compile_file(EMPTY, "mod")), None)
+
+
+def test_debugging_tools_that_are_not_there_yet_say_so():
+    from hpy.debug import LeakDetector
+
+    with pytest.raises(NotImplementedError, match="no debug mode yet"):
+        with LeakDetector():
+            pass
 
 
 def test_modes_that_are_not_there_yet_say_so():

@@ -171,7 +171,9 @@ static HPy count_impl(HPyContext *ctx, HPy self, const HPy *args, size_t nargs, 
     const char *text = NULL;
     int enough_memory = 1;
     if (!HPyUnicode_Check(ctx, h_text)) {
-        HPyErr_Format(ctx, ctx->h_TypeError, "count() argument 'text' must be str, not %R", h_text);
+        HPy type = HPy_Type(ctx, h_text);
+        HPyErr_Format(ctx, ctx->h_TypeError, "count() argument 'text' must be str, not %s", HPyType_GetName(ctx, type));
+        HPy_Close(ctx, type);
         goto done;
     }
     text = HPyUnicode_AsUTF8AndSize(ctx, h_text, &size);

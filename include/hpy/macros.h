@@ -4,14 +4,15 @@
 
 /* HPy_New(ctx, type, &ptr) makes an instance of a type of ours and points ptr at its zeroed struct. The result is
    new; on failure it is null. */
-#define HPy_New(ctx, cls, data) (_HPy_NewInto((ctx), (cls), (void **)(data)))
+#define HPy_New(ctx, cls, data) (_HPy_NewInto((ctx), (cls), (void *)(data)))
 
-HPyAPI_FUNC HPy _HPy_NewInto(HPyContext *ctx, HPy h_type, void **data)
+HPyAPI_FUNC HPy _HPy_NewInto(HPyContext *ctx, HPy h_type, void *data)
 {
-    /* The address of the caller's variable does not escape, so the compiler may keep it in a register. */
+    /* The address of the caller's variable does not escape, so the compiler may keep it in a register. Copied as bytes,
+       because the variable is a pointer to something else than void. */
     void *made = NULL;
     HPy h = _HPy_New(ctx, h_type, &made);
-    *data = made;
+    memcpy(data, &made, sizeof(made));
     return h;
 }
 

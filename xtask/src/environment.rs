@@ -11,17 +11,8 @@ use crate::interpreters::Interpreter;
 use crate::process::{output, step};
 
 /// What the package is built from.
-const SOURCES: [&str; 9] = [
-    "Cargo.lock",
-    "Cargo.toml",
-    "README.md",
-    "crates",
-    "include",
-    "pyproject.toml",
-    "python",
-    "setup.py",
-    "MANIFEST.in",
-];
+const SOURCES: [&str; 9] =
+    ["Cargo.lock", "Cargo.toml", "README.md", "crates", "include", "pyproject.toml", "python", "setup.py", "LICENSE"];
 
 /// What tests and examples need beside the package.
 const TOOLS: [&str; 4] = ["pytest", "pytest-xdist", "setuptools>=68", "wheel"];
@@ -109,6 +100,8 @@ fn fingerprint(root: &Path, interpreter: &Interpreter) -> Result<String, String>
     let mut hasher = DefaultHasher::new();
     interpreter.executable.hash(&mut hasher);
     interpreter.version.hash(&mut hasher);
+    // It may be built again in its place.
+    fs::metadata(&interpreter.executable).and_then(|file| file.modified()).ok().hash(&mut hasher);
     for source in SOURCES {
         hash_tree(&root.join(source), &mut hasher).map_err(|error| format!("{source}: {error}"))?;
     }

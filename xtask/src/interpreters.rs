@@ -116,10 +116,11 @@ fn candidates(root: &Path) -> Vec<PathBuf> {
     let mut versions = Vec::new();
     versions.extend(env::var_os("PYENV_ROOT").map(PathBuf::from));
     versions.extend(env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv")));
-    for dir in versions.iter().map(|pyenv| pyenv.join("versions")).chain([root.join("target/interpreters")]) {
+    let uv = env::var_os("HOME").map(|home| Path::new(&home).join(".local/share/uv/python"));
+    let dirs = versions.iter().map(|pyenv| pyenv.join("versions"));
+    for dir in dirs.chain(uv).chain([root.join("target/interpreters")]) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            let bin = entry.path().join("bin");
-            candidates.extend(["python3", "pypy3"].map(|name| bin.join(name)));
+            candidates.extend(["bin/python3", "bin/pypy3", "python.exe"].map(|name| entry.path().join(name)));
         }
     }
     let path = env::var_os("PATH").unwrap_or_default();
@@ -129,7 +130,7 @@ fn candidates(root: &Path) -> Vec<PathBuf> {
             let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
             let is_python = |version: &str| {
                 let version = version.strip_suffix(".exe").unwrap_or(version);
-                version.starts_with('3') && version.chars().all(|c| c.is_ascii_digit() || c == '.')
+                version.chars().all(|c| c.is_ascii_digit() || c == '.') && !version.starts_with('2')
             };
             // pyenv's shims are scripts that lead to what was found above.
             if version.is_some_and(is_python) && !entry.path().to_string_lossy().contains("shims") {

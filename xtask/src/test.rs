@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::environment::Environment;
-use crate::process::run;
+use crate::process::{output, run};
 use crate::{codegen, interpreters};
 
 #[derive(clap::Args)]
@@ -64,6 +64,10 @@ fn rust(root: &Path, python: &interpreters::Interpreter) -> Result<(), String> {
         cargo.env("PYO3_PYTHON", &python.executable).env("PYO3_BUILD_EXTENSION_MODULE", "1");
         run(cargo.args(arguments).current_dir(root))
     };
+    for tool in ["fmt", "clippy"] {
+        output(Command::new("cargo").args([tool, "--version"]))
+            .map_err(|_| format!("cargo {tool} is missing; install it with 'rustup component add rustfmt clippy'"))?;
+    }
     cargo(&["fmt", "--check"])?;
     cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     println!("generated files");

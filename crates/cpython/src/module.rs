@@ -124,6 +124,9 @@ pub(crate) unsafe fn methods(defines: &[&HPyDef], mut legacy: *const PyMethodDef
                 return Err(PythonError);
             }
         };
+        if meth.name.is_null() || meth.r#impl.is_none() || meth.cpy_trampoline.is_none() {
+            return Err(system_error(c"HPyMeth: name, impl and cpy_trampoline have to be set; HPyDef_METH does that"));
+        }
         // SAFETY: the flags say what CPython calls it as.
         let ml_meth = unsafe { transmute::<HPyCFunction, PyMethodDefPointer>(meth.cpy_trampoline) };
         methods.push(PyMethodDef { ml_name: meth.name, ml_meth, ml_flags: flags, ml_doc: meth.doc });
@@ -172,6 +175,9 @@ unsafe fn slots(defines: &[&HPyDef]) -> Result<(Vec<PyModuleDef_Slot>, bool)> {
                 return Err(PythonError);
             }
         };
+        if slot.r#impl.is_none() || slot.cpy_trampoline.is_none() {
+            return Err(system_error(c"HPySlot: impl and cpy_trampoline have to be set; HPyDef_SLOT does that"));
+        }
         // SAFETY: a function pointer is as wide as any pointer.
         let value = unsafe { transmute::<HPyCFunction, *mut c_void>(slot.cpy_trampoline) };
         slots.push(PyModuleDef_Slot { slot: number, value });

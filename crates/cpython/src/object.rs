@@ -9,6 +9,7 @@ use crate::CPython;
 use crate::autogen_direct::direct_object;
 use crate::handle::to_object;
 
+#[cfg(not(windows))]
 unsafe extern "C" {
     /// Part of CPython since 3.0 and exported by all builds, though not documented.
     fn _PyObject_Dump(object: *mut pyo3_ffi::PyObject);
@@ -19,6 +20,14 @@ impl Object for CPython {
 
     unsafe extern "C" fn ctx_Dump(_ctx: *mut HPyContext, h: HPy) {
         // SAFETY: it accepts null and, as far as it can tell, dead objects too.
-        unsafe { _PyObject_Dump(to_object(h)) }
+        #[cfg(not(windows))]
+        unsafe {
+            _PyObject_Dump(to_object(h));
+        }
+        // SAFETY: the caller's handle is a live object. Python's library there does not export the function (not tried).
+        #[cfg(windows)]
+        unsafe {
+            pyo3_ffi::PySys_FormatStderr(c"object: %R\n".as_ptr(), to_object(h));
+        }
     }
 }

@@ -24,8 +24,12 @@ unsafe fn handles<'a>(ht: HPyTracker) -> &'a mut Handles {
 
 impl Tracker for CPython {
     unsafe extern "C" fn ctx_Tracker_New(_ctx: *mut HPyContext, size: HPy_ssize_t) -> HPyTracker {
-        let capacity = usize::try_from(size).unwrap_or(0);
-        let capacity = if capacity == 0 { DEFAULT_CAPACITY } else { capacity };
+        let capacity = match usize::try_from(size) {
+            Ok(0) => DEFAULT_CAPACITY,
+            Ok(size) => size,
+            // No memory has that size.
+            Err(_) => usize::MAX,
+        };
         let mut handles = Handles::new();
         // SAFETY: the layout is that of the box which Close makes of it; the caller holds the interpreter.
         unsafe {

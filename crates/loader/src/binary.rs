@@ -8,8 +8,9 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use object::read::elf::{FileHeader, ProgramHeader};
 use object::read::{NameOrOrdinal, Object, ObjectSegment, ObjectSymbol, ReadCache};
-use object::{Architecture, BinaryFormat, FileKind};
+use object::{Architecture, BinaryFormat, Endianness, FileKind, elf};
 
 /// What is wrong with a file.
 pub struct Diagnosis {
@@ -40,23 +41,6 @@ pub fn diagnose(path: &Path) -> Option<Diagnosis> {
         return explain("The file is empty. Build or install the extension again.".into());
     }
     let cache = ReadCache::new(file);
-    let native = native_format();
-    match FileKind::parse(&cache) {
-        Ok(FileKind::Elf32 | FileKind::Elf64) if native == BinaryFormat::Elf => {}
-        Ok(FileKind::MachO32 | FileKind::MachO64 | FileKind::MachOFat32 | FileKind::MachOFat64)
-            if native == BinaryFormat::MachO => {}
-        Ok(FileKind::Pe32 | FileKind::Pe64) if native == BinaryFormat::Pe => {}
-        Ok(kind) => {
-            return explain(format!(
-                "This is a file of another system or kind ({kind:?}), not a shared library for {OS}."
-            ));
-        }
-        Err(_) => {
-            return explain(format!(
-                "This is not a shared library for {OS}: its first bytes are those of another kind of file."
-            ));
-        }
-    }
     let truncated = || {
         Some(Diagnosis {
             instead_of_system: Some("file too short"),
@@ -65,25 +49,79 @@ pub fn diagnose(path: &Path) -> Option<Diagnosis> {
             ),
         })
     };
-    // A fat Mach-O file holds one file per processor; the system picks the right one or says that there is none.
-    let parsed = match object::File::parse(&cache) {
-        Ok(parsed) => parsed,
-        Err(_) if native == BinaryFormat::MachO => return None,
-        Err(_) => return truncated(),
+    let (machine, end) = match (FileKind::parse(&cache), native_format()) {
+        (Ok(FileKind::Elf32), BinaryFormat::Elf) => elf_extent::<elf::FileHeader32<Endianness>>(&cache),
+        (Ok(FileKind::Elf64), BinaryFormat::Elf) => elf_extent::<elf::FileHeader64<Endianness>>(&cache),
+        (Ok(kind), native) if is_of_format(kind, native) => match object::File::parse(&cache) {
+            Ok(file) => (Some(file.architecture()), file.segments().map(|segment| end_of(segment.file_range())).max()),
+            // A Mach-O file for several processors, for instance: the system knows better.
+            Err(_) => return None,
+        },
+        (Ok(kind), _) => {
+            return explain(format!(
+                "This is a file of another system or kind ({kind:?}), not a shared library for {OS}."
+            ));
+        }
+        (Err(_), _) => {
+            return explain(format!(
+                "This is not a shared library for {OS}: its first bytes are those of another kind of file."
+            ));
+        }
     };
-    if let Some(theirs) = other_processor(parsed.architecture()) {
+    if let Some(theirs) = machine.and_then(other_processor) {
         return explain(format!("The binary is for the processor {theirs}, this Python runs on {ARCH}."));
     }
-    let ends_late = |segment: object::read::Segment<'_, '_, _>| {
-        let (offset, size) = segment.file_range();
-        offset.checked_add(size).is_none_or(|end| end > length)
+    if end.is_none_or(|end| end > length) { truncated() } else { None }
+}
+
+/// The processor of an ELF file, and where the last of what is mapped ends. Only the headers that the system's loader reads
+/// are looked at. No end: the headers themselves are cut off.
+fn elf_extent<Elf: FileHeader<Endian = Endianness>>(data: &ReadCache<File>) -> (Option<Architecture>, Option<u64>) {
+    let Ok(header) = Elf::parse(data) else { return (None, None) };
+    let Ok(endian) = header.endian() else { return (None, None) };
+    let machine = match header.e_machine(endian) {
+        elf::EM_X86_64 => Some(Architecture::X86_64),
+        elf::EM_386 => Some(Architecture::I386),
+        elf::EM_AARCH64 => Some(Architecture::Aarch64),
+        elf::EM_ARM => Some(Architecture::Arm),
+        elf::EM_RISCV => Some(Architecture::Riscv64),
+        elf::EM_S390 => Some(Architecture::S390x),
+        elf::EM_PPC64 => Some(Architecture::PowerPc64),
+        elf::EM_LOONGARCH => Some(Architecture::LoongArch64),
+        _ => None,
     };
-    if parsed.segments().any(ends_late) { truncated() } else { None }
+    let Ok(segments) = header.program_headers(endian, data) else { return (machine, None) };
+    let loaded = segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD);
+    (machine, Some(loaded.map(|segment| end_of(segment.file_range(endian))).max().unwrap_or(0)))
+}
+
+fn end_of((offset, size): (u64, u64)) -> u64 {
+    offset.saturating_add(size)
+}
+
+fn is_of_format(kind: FileKind, format: BinaryFormat) -> bool {
+    match format {
+        BinaryFormat::MachO => {
+            matches!(kind, FileKind::MachO32 | FileKind::MachO64 | FileKind::MachOFat32 | FileKind::MachOFat64)
+        }
+        BinaryFormat::Pe => matches!(kind, FileKind::Pe32 | FileKind::Pe64),
+        _ => false,
+    }
 }
 
 /// Whose file is it, if it has not the symbols of the module that was asked for?
 pub fn explain_missing_symbols(path: &Path, short_name: &str) -> String {
+    let is_symbol = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if short_name.is_empty() || !short_name.chars().all(is_symbol) {
+        return format!(
+            "{short_name:?} can't be the last part of an HPy module's name, which becomes part of C symbols: that consists of \
+             letters, digits, '_' and '-'."
+        );
+    }
     let names = exported_names(path);
+    if names.is_empty() {
+        return "The names that the file exports can't be listed. Was it built with HPy_MODINIT, for a module of this name?".into();
+    }
     let with_prefix = |prefix: &str| names.iter().find_map(|name| name.strip_prefix(prefix).map(str::to_string));
     if let Some(other) = with_prefix("HPyInit_").filter(|other| other != short_name) {
         return format!(

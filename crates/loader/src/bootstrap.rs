@@ -23,7 +23,7 @@ pub unsafe fn load_bootstrap(module: *mut PyObject, args: *mut PyObject, kwargs:
         let parsed = PyArg_ParseTupleAndKeywords(
             args,
             kwargs,
-            c"OOOOOOO:_load_bootstrap".as_ptr(),
+            c"OOOOOOO".as_ptr(),
             names.as_mut_ptr().cast(),
             &raw mut *name,
             &raw mut *ext_name,

@@ -37,22 +37,14 @@ macro_rules! python_function {
 
 python_function!(py_load => load::load);
 python_function!(py_load_bootstrap => bootstrap::load_bootstrap);
-python_function!(py_get_version => get_version);
 
-unsafe fn get_version(
-    _module: *mut PyObject,
-    args: *mut PyObject,
-    _kwargs: *mut PyObject,
-) -> hpy_cpython::module::Result<Owned> {
-    // SAFETY: the format takes no object; lengths are the strings'.
-    unsafe {
-        if PyArg_ParseTuple(args, c":get_version".as_ptr()) == 0 {
-            return Err(hpy_cpython::module::PythonError);
-        }
-        let version = Owned::str(VERSION)?;
-        let revision = Owned::str(REVISION)?;
+unsafe extern "C" fn py_get_version(_module: *mut PyObject, _ignored: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython holds the interpreter here.
+    let version = || unsafe {
+        let (version, revision) = (Owned::str(VERSION)?, Owned::str(REVISION)?);
         Owned::new(PyTuple_Pack(2, version.as_ptr(), revision.as_ptr()))
-    }
+    };
+    version().map_or(null_mut(), Owned::into_raw)
 }
 
 const LOAD_DOC: &CStr = c"load(name, path, spec, debug=False, mode=-1)\n--\n\n\
@@ -66,19 +58,11 @@ attributes that an imported module has.";
 
 const GET_VERSION_DOC: &CStr = c"get_version()\n--\n\nReturn (version, git revision), both str.";
 
-const fn method(
-    name: &'static CStr,
-    function: PyCFunctionWithKeywords,
-    flags: c_int,
-    doc: &'static CStr,
-) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: PyMethodDefPointer { PyCFunctionWithKeywords: function },
-        ml_flags: flags,
-        ml_doc: doc.as_ptr(),
-    }
+const fn method(name: &'static CStr, function: PyMethodDefPointer, flags: c_int, doc: &'static CStr) -> PyMethodDef {
+    PyMethodDef { ml_name: name.as_ptr(), ml_meth: function, ml_flags: flags, ml_doc: doc.as_ptr() }
 }
+
+const KEYWORDS: c_int = METH_VARARGS | METH_KEYWORDS;
 
 /// CPython writes to none of this but the definition's head, and to that under its own lock.
 struct Static<T>(core::cell::UnsafeCell<T>);
@@ -87,9 +71,14 @@ struct Static<T>(core::cell::UnsafeCell<T>);
 unsafe impl<T> Sync for Static<T> {}
 
 static METHODS: Static<[PyMethodDef; 4]> = Static(core::cell::UnsafeCell::new([
-    method(c"load", py_load, METH_VARARGS | METH_KEYWORDS, LOAD_DOC),
-    method(c"_load_bootstrap", py_load_bootstrap, METH_VARARGS | METH_KEYWORDS, LOAD_BOOTSTRAP_DOC),
-    method(c"get_version", py_get_version, METH_VARARGS | METH_KEYWORDS, GET_VERSION_DOC),
+    method(c"load", PyMethodDefPointer { PyCFunctionWithKeywords: py_load }, KEYWORDS, LOAD_DOC),
+    method(
+        c"_load_bootstrap",
+        PyMethodDefPointer { PyCFunctionWithKeywords: py_load_bootstrap },
+        KEYWORDS,
+        LOAD_BOOTSTRAP_DOC,
+    ),
+    method(c"get_version", PyMethodDefPointer { PyCFunction: py_get_version }, METH_NOARGS, GET_VERSION_DOC),
     PyMethodDef::zeroed(),
 ]));
 

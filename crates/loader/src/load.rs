@@ -38,7 +38,7 @@ pub unsafe fn load(module: *mut PyObject, args: *mut PyObject, kwargs: *mut PyOb
         let parsed = PyArg_ParseTupleAndKeywords(
             args,
             kwargs,
-            c"OOO|pi:load".as_ptr(),
+            c"OOO|pi".as_ptr(),
             names.as_mut_ptr().cast(),
             &raw mut name,
             &raw mut path,
@@ -131,7 +131,7 @@ unsafe fn file_path(path: *mut PyObject) -> Result<PathBuf> {
 unsafe fn context(mode: Mode, short_name: &str) -> Result<*mut HPyContext> {
     if mode == Mode::Universal {
         // SAFETY: the caller holds the interpreter.
-        return Ok(unsafe { hpy_cpython::context::universal() });
+        return unsafe { hpy_cpython::context::universal() };
     }
     let message = format!(
         "hpy {VERSION} has no {} mode yet: load '{short_name}' in universal mode (unset the environment variable HPY, or \

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 # Before distutils' own: setuptools brings its version of it.
+import setuptools.command.bdist_egg
 import setuptools.command.build
 import setuptools.command.build_ext
 from setuptools.errors import SetupError
@@ -88,7 +89,7 @@ class HPyDevel:
         if getattr(dist, "hpydevel", None) is None:
             dist.hpydevel = self
             dist.hpy_abi = getattr(dist, "hpy_abi", DEFAULT_HPY_ABI)
-            for name, mixin in (("build", _Build), ("build_ext", _BuildExt)):
+            for name, mixin in (("build", _Build), ("build_ext", _BuildExt), ("bdist_egg", _BdistEgg)):
                 command = dist.get_command_class(name)
                 if name == "build_ext" and not issubclass(command, setuptools.command.build_ext.build_ext):
                     raise SetupError(
@@ -141,6 +142,24 @@ class _Build:
             self.build_platlib += f"-hpy-{abi}"
             self.build_lib = self.build_platlib
             self.build_temp += f"-hpy-{abi}"
+
+
+class _BdistEgg:
+    """For the command `bdist_egg`, which `setup.py install` of older releases of setuptools runs."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        if self.distribution.hpy_abi != "cpython":
+            # A binary can't be loaded out of an archive.
+            self.distribution.zip_safe = False
+
+    def get_ext_outputs(self):
+        all_outputs, ext_outputs = super().get_ext_outputs()
+        if self.distribution.hpy_abi != "cpython":
+            # For those that are listed our base writes stubs of its own, over ours.
+            suffix = get_hpy_ext_suffix(self.distribution.hpy_abi)
+            ext_outputs = [name for name in ext_outputs if not name.endswith(suffix)]
+        return all_outputs, ext_outputs
 
 
 class _BuildExt:
