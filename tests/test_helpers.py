@@ -161,28 +161,50 @@ def test_packing_keeps_no_reference(mod):
     assert [sys.getrefcount(it) for it in things] == before
 
 
-@pytest.mark.differs("0.9.0: can create types")
-def test_adding_a_type_fails_as_creating_it_does(snippet):
-    mod = snippet("""
-        static HPyType_Spec spec = { .name = "mytest.Thing" };
-        FUNC_O(make)
-        {
-            HPyType_FromSpec(ctx, &spec, NULL);
+ADD_TYPE = """
+    static HPyType_Spec good = { .name = "mytest.Thing" };
+    static HPyType_Spec bad = { .name = "mytest.Thing", .flags = HPy_TPFLAGS_DEFAULT | HPy_TPFLAGS_HAVE_GC };
+    /* The result of HPyHelpers_AddType, if that is 1 or comes with an exception. */
+    static HPy added(HPyContext *ctx, int result)
+    {
+        if (result == 0)
             return HPy_NULL;
-        }
-        FUNC_O(add)
-        {
-            if (HPyHelpers_AddType(ctx, arg, "Thing", &spec, NULL) == 0)
-                return HPy_NULL;
-            HPyErr_Clear(ctx);
-            return NONE;
-        }
-    """)
+        return HPyErr_Occurred(ctx) ? NONE : HPyLong_FromInt32_t(ctx, result);
+    }
+    FUNC_O(add) { return added(ctx, HPyHelpers_AddType(ctx, arg, "Thing", &good, NULL)); }
+    FUNC_O(add_bad) { return added(ctx, HPyHelpers_AddType(ctx, arg, "Thing", &bad, NULL)); }
+    FUNC_O(add_derived)
+    {
+        HPyType_SpecParam params[] = { { HPyType_SpecParam_Base, ctx->h_LongType }, { (HPyType_SpecParam_Kind)0, HPy_NULL } };
+        return added(ctx, HPyHelpers_AddType(ctx, arg, "Thing", &good, params));
+    }
+    FUNC_O(make_bad) { return HPyType_FromSpec(ctx, &bad, NULL); }
+"""
 
-    class Module:
-        pass
 
+class Module:
+    pass
+
+
+def test_adding_a_type_sets_an_attribute(snippet):
+    mod = snippet(ADD_TYPE)
     module = Module()
-    assert failure(mod.add, module) == failure(mod.make, module)
-    assert failure(mod.add, module)[0] is NotImplementedError
+    assert mod.add(module) == 1
+    assert module.Thing.__name__ == "Thing"
+    assert module.Thing.__module__ == "mytest"
+    assert module.Thing.__mro__ == (module.Thing, object)
+    assert mod.add_derived(module) == 1
+    assert module.Thing.__mro__ == (module.Thing, int, object)
+
+
+def test_adding_a_type_fails_as_creating_it_does(snippet):
+    mod = snippet(ADD_TYPE)
+    module = Module()
+    assert failure(mod.add_bad, module) == failure(mod.make_bad, module)
+    assert failure(mod.add_bad, module)[0] is ValueError
     assert vars(module) == {}
+
+
+def test_adding_a_type_fails_where_the_attribute_cannot_be_set(snippet):
+    mod = snippet(ADD_TYPE)
+    assert failure(mod.add, object())[0] is AttributeError

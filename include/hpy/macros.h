@@ -3,7 +3,7 @@
 #define HPY_MACROS_H
 
 /* HPy_New(ctx, type, &ptr) makes an instance of a type of ours and points ptr at its zeroed struct. The result is
-   new; on failure it is null. */
+   new; on failure it is null, and ptr as it was. */
 #define HPy_New(ctx, cls, data) (_HPy_NewInto((ctx), (cls), (void *)(data)))
 
 HPyAPI_FUNC HPy _HPy_NewInto(HPyContext *ctx, HPy h_type, void *data)
@@ -12,7 +12,8 @@ HPyAPI_FUNC HPy _HPy_NewInto(HPyContext *ctx, HPy h_type, void *data)
        because the variable is a pointer to something else than void. */
     void *made = NULL;
     HPy h = _HPy_New(ctx, h_type, &made);
-    memcpy(data, &made, sizeof(made));
+    if (!HPy_IsNull(h))
+        memcpy(data, &made, sizeof(made));
     return h;
 }
 

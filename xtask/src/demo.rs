@@ -34,6 +34,6 @@ pub fn run_all(root: &Path) -> Result<(), String> {
         command.arg(example.join("demo.py")).env("PYTHONPATH", build.join("lib"));
         run(command.env("PYTHONDONTWRITEBYTECODE", "1"))?;
     }
-    println!("\nThe same file was loaded {} times.", found.len());
+    println!("\nThe same file was loaded by each of them ({} in all).", found.len());
     Ok(())
 }

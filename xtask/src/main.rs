@@ -37,8 +37,8 @@ enum Command {
     Test(test::Options),
     /// Measure calls against the C API
     Bench(bench::Options),
-    /// List the Pythons on this machine
-    Interpreters,
+    /// List the Pythons on this machine, or get more of them
+    Interpreters(interpreters::Options),
 }
 
 /// The workspace's folder.
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run_all(&root),
         Command::Test(options) => test::run_all(&root, &options),
         Command::Bench(options) => bench::run_all(&root, &options),
-        Command::Interpreters => interpreters::list(&root),
+        Command::Interpreters(options) => interpreters::run(&root, &options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -858,14 +858,6 @@ macro_rules! direct_unicode {
             // SAFETY: the caller's handles are live objects, and it holds the interpreter.
             unsafe { crate::handle::to_handle(pyo3_ffi::PyUnicode_DecodeFSDefault(v)) }
         }
-        unsafe extern "C" fn ctx_Unicode_DecodeFSDefaultAndSize(
-            _ctx: *mut HPyContext,
-            v: *const c_char,
-            size: HPy_ssize_t,
-        ) -> HPy {
-            // SAFETY: the caller's handles are live objects, and it holds the interpreter.
-            unsafe { crate::handle::to_handle(pyo3_ffi::PyUnicode_DecodeFSDefaultAndSize(v, size)) }
-        }
         unsafe extern "C" fn ctx_Unicode_EncodeFSDefault(_ctx: *mut HPyContext, h: HPy) -> HPy {
             // SAFETY: the caller's handles are live objects, and it holds the interpreter.
             unsafe { crate::handle::to_handle(pyo3_ffi::PyUnicode_EncodeFSDefault(crate::handle::to_object(h))) }

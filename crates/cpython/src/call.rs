@@ -10,8 +10,7 @@ use pyo3_ffi::*;
 use crate::CPython;
 use crate::autogen_direct::direct_call;
 use crate::handle::{to_handle, to_object};
-use crate::trampoline;
-use crate::types::not_yet;
+use crate::{trampoline, types};
 
 impl Call for CPython {
     direct_call!();
@@ -72,8 +71,8 @@ impl Call for CPython {
         unsafe { trampoline::enter(ctx, sig, func, args) }
     }
 
-    unsafe extern "C" fn ctx_SetCallFunction(_ctx: *mut HPyContext, _h: HPy, _func: *mut HPyCallFunction) -> c_int {
-        // SAFETY: the caller holds the interpreter.
-        unsafe { not_yet(c"HPy_SetCallFunction", -1) }
+    unsafe extern "C" fn ctx_SetCallFunction(_ctx: *mut HPyContext, h: HPy, func: *mut HPyCallFunction) -> c_int {
+        // SAFETY: the caller's handle is a live object, and its definition stays.
+        unsafe { types::call::set(to_object(h), func) }
     }
 }

@@ -1,4 +1,4 @@
-//! The families in which every function is one call of CPython's.
+//! The families in which (nearly) every function is one call of CPython's.
 
 use core::ffi::{c_char, c_int};
 
@@ -7,6 +7,7 @@ use hpy_abi::*;
 
 use crate::CPython;
 use crate::autogen_direct::*;
+use crate::handle::to_handle;
 
 impl Attribute for CPython {
     direct_attribute!();
@@ -42,4 +43,21 @@ impl Thread for CPython {
 
 impl Unicode for CPython {
     direct_unicode!();
+
+    unsafe extern "C" fn ctx_Unicode_DecodeFSDefaultAndSize(
+        _ctx: *mut HPyContext,
+        v: *const c_char,
+        size: HPy_ssize_t,
+    ) -> HPy {
+        // SAFETY: the caller's pointer has `size` bytes behind it, and it holds the interpreter.
+        unsafe {
+            if size < 0 {
+                // From 3.14 on, CPython would blame the memory.
+                let message = c"Negative size passed to HPyUnicode_DecodeFSDefaultAndSize";
+                pyo3_ffi::PyErr_SetString(pyo3_ffi::PyExc_SystemError, message.as_ptr());
+                return HPy::NULL;
+            }
+            to_handle(pyo3_ffi::PyUnicode_DecodeFSDefaultAndSize(v, size))
+        }
+    }
 }

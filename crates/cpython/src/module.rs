@@ -64,11 +64,17 @@ unsafe fn make_definition(hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
         ));
     }
     // SAFETY: the list of definitions ends with null.
-    let defines: Vec<&HPyDef> = unsafe { null_ended(hpydef.defines) };
+    let defines: Vec<*mut HPyDef> = unsafe { null_ended(hpydef.defines) };
+    let mut methods = Vec::new();
     // SAFETY: as this function's.
-    let methods = unsafe { methods(&defines, hpydef.legacy_methods.cast())? };
-    // SAFETY: as this function's.
-    let (slots, creates) = unsafe { slots(&defines)? };
+    let (slots, creates) = unsafe {
+        add_methods(&defines, hpydef.legacy_methods.cast(), |method| {
+            methods.push(method);
+            Ok(())
+        })?;
+        methods.push(PyMethodDef::zeroed());
+        slots(&defines)?
+    };
     let others = !hpydef.legacy_methods.is_null() || !hpydef.doc.is_null() || !hpydef.globals.is_null();
     if creates && others {
         return Err(system_error_text(create_stands_alone!("of the other fields are not set to their default value")));
@@ -87,13 +93,13 @@ unsafe fn make_definition(hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
 }
 
 /// The items of a list that ends with null; empty for null.
-unsafe fn null_ended<'a, T>(list: *mut *mut T) -> Vec<&'a T> {
+unsafe fn null_ended<T>(list: *mut *mut T) -> Vec<*mut T> {
     let mut items = Vec::new();
     if !list.is_null() {
-        // SAFETY: there is a null to end at, and all before it are the extension's statics.
+        // SAFETY: there is a null to end at.
         unsafe {
-            while let Some(item) = (*list.add(items.len())).as_ref() {
-                items.push(item);
+            while !(*list.add(items.len())).is_null() {
+                items.push(*list.add(items.len()));
             }
         }
     }
@@ -104,15 +110,23 @@ fn leak<T>(items: Vec<T>) -> *mut T {
     Box::leak(items.into_boxed_slice()).as_mut_ptr()
 }
 
-/// Methods of the definitions, then the legacy ones, then the end mark.
+/// Hands over the methods of the definitions, then the legacy ones.
 ///
 /// # Safety
-/// Legacy methods have to end with one without a name.
-pub(crate) unsafe fn methods(defines: &[&HPyDef], mut legacy: *const PyMethodDef) -> Result<Vec<PyMethodDef>> {
-    let mut methods = Vec::new();
-    for define in defines.iter().filter(|define| define.kind == HPyDef_Kind_Meth) {
+/// The definitions stay; legacy methods have to end with one without a name.
+pub(crate) unsafe fn add_methods(
+    defines: &[*mut HPyDef],
+    mut legacy: *const PyMethodDef,
+    mut add: impl FnMut(PyMethodDef) -> Result<()>,
+) -> Result<()> {
+    for &define in defines {
         // SAFETY: the kind says which.
-        let meth = unsafe { &define.u.meth };
+        let meth = unsafe {
+            if (*define).kind != HPyDef_Kind_Meth {
+                continue;
+            }
+            &(*define).u.meth
+        };
         let flags = match meth.signature {
             HPyFunc_VARARGS => METH_FASTCALL,
             HPyFunc_KEYWORDS => METH_FASTCALL | METH_KEYWORDS,
@@ -125,35 +139,41 @@ pub(crate) unsafe fn methods(defines: &[&HPyDef], mut legacy: *const PyMethodDef
             }
         };
         if meth.name.is_null() || meth.r#impl.is_none() || meth.cpy_trampoline.is_none() {
-            return Err(system_error(c"HPyMeth: name, impl and cpy_trampoline have to be set; HPyDef_METH does that"));
+            // SAFETY: the caller holds the interpreter.
+            unsafe {
+                let text = c"HPyMeth: name, impl and cpy_trampoline have to be set; HPyDef_METH does that";
+                PyErr_SetString(PyExc_TypeError, text.as_ptr());
+            }
+            return Err(PythonError);
         }
         // SAFETY: the flags say what CPython calls it as.
         let ml_meth = unsafe { transmute::<HPyCFunction, PyMethodDefPointer>(meth.cpy_trampoline) };
-        methods.push(PyMethodDef { ml_name: meth.name, ml_meth, ml_flags: flags, ml_doc: meth.doc });
+        add(PyMethodDef { ml_name: meth.name, ml_meth, ml_flags: flags, ml_doc: meth.doc })?;
     }
     // SAFETY: as this function's.
     unsafe {
         while let Some(method) = legacy.as_ref().filter(|method| !method.ml_name.is_null()) {
-            methods.push(*method);
+            add(*method)?;
             legacy = legacy.add(1);
         }
     }
-    methods.push(PyMethodDef::zeroed());
-    Ok(methods)
+    Ok(())
 }
 
 /// The slots, with the end mark, and whether one of them creates the module.
-unsafe fn slots(defines: &[&HPyDef]) -> Result<(Vec<PyModuleDef_Slot>, bool)> {
+unsafe fn slots(defines: &[*mut HPyDef]) -> Result<(Vec<PyModuleDef_Slot>, bool)> {
     let mut slots = Vec::new();
     let mut creates = false;
     let mut others = false;
-    for define in defines {
-        if define.kind != HPyDef_Kind_Slot {
-            others = true;
-            continue;
-        }
-        // SAFETY: the kind says which.
-        let slot = unsafe { &define.u.slot };
+    for &define in defines {
+        // SAFETY: definitions stay; the kind says which.
+        let slot = unsafe {
+            if (*define).kind != HPyDef_Kind_Slot {
+                others = true;
+                continue;
+            }
+            &(*define).u.slot
+        };
         let number = match slot.slot {
             HPy_mod_create if creates => {
                 return Err(system_error(c"Multiple definitions of the HPy_mod_create slot in HPyModuleDef.defines."));

@@ -11,7 +11,8 @@ use crate::handle::to_object;
 
 #[cfg(not(windows))]
 unsafe extern "C" {
-    /// Part of CPython since 3.0 and exported by all builds, though not documented.
+    /// Part of CPython since 3.0 and exported by all builds, though not documented; 3.15 took the underscore away.
+    #[cfg_attr(Py_3_15, link_name = "PyObject_Dump")]
     fn _PyObject_Dump(object: *mut pyo3_ffi::PyObject);
 }
 

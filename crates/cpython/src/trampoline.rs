@@ -7,8 +7,9 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use crate::autogen_trampolines;
-use crate::handle::{to_handle, to_object};
+use crate::handle::{new_ref, to_handle, to_object};
 use crate::module::check_created_module;
+use crate::types::lifecycle;
 
 /// Calls the extension's function `func`, which has the signature `sig`, with the arguments of its trampoline.
 ///
@@ -46,6 +47,34 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
                 let result = f(ctx, to_handle(a.self_.cast()), items, count, to_handle(a.kw.cast()));
                 a.result = to_object(result).cast();
             }
+            HPyFunc_GETBUFFERPROC => {
+                let f = transmute::<HPyCFunction, HPyFunc_getbufferproc>(func).unwrap_unchecked();
+                let a = &mut *args.cast::<HPyFunc_args_GETBUFFERPROC>();
+                let view = a.view.cast::<Py_buffer>();
+                let mut buffer: HPy_buffer = core::mem::zeroed();
+                a.result = f(ctx, to_handle(a.self_.cast()), &mut buffer, a.flags);
+                // The buffer's reference to its object becomes the view's.
+                if a.result < 0 {
+                    (*view).obj = core::ptr::null_mut();
+                } else {
+                    fill_view(&buffer, &mut *view);
+                }
+            }
+            HPyFunc_RELEASEBUFFERPROC => {
+                let f = transmute::<HPyCFunction, HPyFunc_releasebufferproc>(func).unwrap_unchecked();
+                let a = &mut *args.cast::<HPyFunc_args_RELEASEBUFFERPROC>();
+                let mut buffer = buffer_of(&*a.view.cast::<Py_buffer>());
+                // The extension has a reference of its own during the call, whatever it does with it.
+                let object = new_ref(to_object(buffer.obj));
+                f(ctx, to_handle(a.self_.cast()), &mut buffer);
+                Py_XDECREF(object);
+            }
+            HPyFunc_TRAVERSEPROC => {
+                let f = transmute::<HPyCFunction, HPyFunc_traverseproc>(func);
+                let a = &mut *args.cast::<HPyFunc_args_TRAVERSEPROC>();
+                let visit = transmute::<cpy_visitproc, Option<visitproc>>(a.visit).unwrap_unchecked();
+                a.result = lifecycle::traverse_from_trampoline(f, a.self_.cast(), visit, a.arg);
+            }
             HPyFunc_CAPSULE_DESTRUCTOR => {
                 let f = transmute::<HPyCFunction, HPyFunc_Capsule_Destructor>(func).unwrap_unchecked();
                 let capsule = args.cast::<PyObject>();
@@ -66,6 +95,37 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
                 }
             }
         }
+    }
+}
+
+fn fill_view(buffer: &HPy_buffer, view: &mut Py_buffer) {
+    view.buf = buffer.buf;
+    view.obj = to_object(buffer.obj);
+    view.len = buffer.len;
+    view.itemsize = buffer.itemsize;
+    view.readonly = buffer.readonly;
+    view.ndim = buffer.ndim;
+    view.format = buffer.format;
+    view.shape = buffer.shape;
+    view.strides = buffer.strides;
+    view.suboffsets = buffer.suboffsets;
+    view.internal = buffer.internal;
+}
+
+/// The view as the extension knows it. The handle is borrowed.
+fn buffer_of(view: &Py_buffer) -> HPy_buffer {
+    HPy_buffer {
+        buf: view.buf,
+        obj: to_handle(view.obj),
+        len: view.len,
+        itemsize: view.itemsize,
+        readonly: view.readonly,
+        ndim: view.ndim,
+        format: view.format,
+        shape: view.shape,
+        strides: view.strides,
+        suboffsets: view.suboffsets,
+        internal: view.internal,
     }
 }
 

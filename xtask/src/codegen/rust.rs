@@ -98,6 +98,12 @@ fn types(spec: &Spec) -> String {
         .filter(|slot| !slot.reserved)
         .map(|slot| (slot.name.as_str(), i64::from(slot.number), slot.doc.as_str()));
     body += &constants_of_type("HPySlot_Slot", "What a type or a module can define.", values);
+    body += "/// The name of a slot that is not set aside.\n\
+             pub const fn slot_name_of(slot: HPySlot_Slot) -> Option<&'static core::ffi::CStr> {\nmatch slot {\n";
+    for slot in spec.slots.iter().filter(|slot| !slot.reserved) {
+        writeln!(body, "{0} => Some(c\"{0}\"),", slot.name).unwrap();
+    }
+    body += "_ => None,\n}\n}\n";
     let values = spec.signatures.iter().map(|item| (item.name.as_str(), i64::from(item.value), item.doc.as_str()));
     body += &constants_of_type("HPyFunc_Signature", "The kinds of functions that an extension implements.", values);
     for flag in &spec.flags {

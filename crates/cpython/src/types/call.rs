@@ -1,0 +1,83 @@
+//! The call protocol: `HPy_tp_call` is a vectorcall function that each instance has in a hidden field behind its struct.
+//!
+//! The field is null in an instance that was not made with `HPy_New`. CPython then calls `tp_call`, which fills it in.
+
+use core::ffi::c_int;
+
+use hpy_abi::*;
+use pyo3_ffi::*;
+
+use super::definition::Definition;
+
+/// The hidden field of an instance.
+unsafe fn field(object: *mut PyObject) -> *mut Option<vectorcallfunc> {
+    // SAFETY: the caller's object is of a type with the protocol, whose offset says where the field is.
+    unsafe { object.byte_offset((*Py_TYPE(object)).tp_vectorcall_offset).cast() }
+}
+
+/// Whether the type has the field: made by us for `HPy_tp_call`, or a member `__vectorcalloffset__` of an extension's struct.
+/// Functions of Python have one as well, but theirs is nobody else's to set.
+unsafe fn has_protocol(object: *mut PyObject) -> bool {
+    // SAFETY: the object is alive.
+    unsafe {
+        let tp = Py_TYPE(object);
+        let call = (*tp).tp_call.map_or(0, |call| call as usize);
+        let ours = call == tp_call as ternaryfunc as usize;
+        let explicit = call == PyVectorcall_Call as ternaryfunc as usize && Definition::of_nearest(tp).is_some();
+        (*tp).tp_vectorcall_offset > 0 && (ours || explicit)
+    }
+}
+
+/// Gives an instance the function that its type has for all.
+///
+/// # Safety
+/// The object is alive, and new.
+pub unsafe fn initialize(object: *mut PyObject) {
+    // SAFETY: as this function's.
+    unsafe {
+        if has_protocol(object) {
+            let call = Definition::of_nearest(Py_TYPE(object)).and_then(|definition| definition.call);
+            field(object).write_unaligned(call.or(field(object).read_unaligned()));
+        }
+    }
+}
+
+/// `tp_call` of types with the protocol.
+pub unsafe extern "C" fn tp_call(object: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes an instance of a type that has this function.
+    unsafe {
+        if field(object).read_unaligned().is_none() {
+            let mut tp = Py_TYPE(object);
+            // The nearest type of ours that has a function; one of ours without may derive from one with.
+            while !tp.is_null() {
+                if let Some(call) = Definition::of(tp).and_then(|definition| definition.call) {
+                    field(object).write_unaligned(Some(call));
+                    break;
+                }
+                tp = (*tp).tp_base;
+            }
+        }
+        PyVectorcall_Call(object, args, kwargs)
+    }
+}
+
+/// `HPy_SetCallFunction`
+///
+/// # Safety
+/// The object is alive, and the definition stays.
+pub unsafe fn set(object: *mut PyObject, function: *const HPyCallFunction) -> c_int {
+    // SAFETY: as this function's; a trampoline for vectorcalls has CPython's convention.
+    unsafe {
+        if !has_protocol(object) {
+            PyErr_Format(
+                PyExc_TypeError,
+                c"type '%.50s does not implement the HPy call protocol".as_ptr(),
+                (*Py_TYPE(object)).tp_name,
+            );
+            return -1;
+        }
+        let call = core::mem::transmute::<HPyCFunction, Option<vectorcallfunc>>((*function).cpy_trampoline);
+        field(object).write_unaligned(call);
+        0
+    }
+}

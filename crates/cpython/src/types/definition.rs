@@ -1,0 +1,290 @@
+//! What CPython keeps pointers to for as long as a type lives: methods, getters and setters, and what our own functions need.
+//!
+//! All of it follows from the extension's spec alone, and specs are static in practice. So a definition is made once for each
+//! content, shared by all types made from it, and never freed: types come and go without a leak, and whatever points into a
+//! definition may outlive them.
+//!
+//! A type of ours is known by its `tp_dealloc`, which is ours; its `tp_methods` is the array at the end of its definition.
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::{offset_of, size_of, transmute};
+use core::ptr::null_mut;
+use core::slice::from_raw_parts;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use hpy_abi::*;
+use pyo3_ffi::*;
+
+use super::lifecycle;
+use super::list::List;
+use super::shape;
+use crate::module::{PythonError, Result};
+
+/// Lies in one block with its arrays: methods, then getters and setters, each ended by a zeroed element.
+#[repr(C)]
+pub struct Definition {
+    next: *mut Definition,
+    /// Of the whole block.
+    size: usize,
+    // From here on definitions are compared, byte by byte.
+    pub shape: HPyType_BuiltinShape,
+    getset_count: c_int,
+    method_count: usize,
+    pub traverse: HPyFunc_traverseproc,
+    pub destroy: HPyFunc_destroyfunc,
+    /// The function for instances that have none of their own, for CPython's calling convention.
+    pub call: Option<vectorcallfunc>,
+    methods: [PyMethodDef; 0],
+}
+
+/// All definitions there are. Only ever grows, at its head.
+static DEFINITIONS: AtomicPtr<Definition> = AtomicPtr::new(null_mut());
+
+/// The parts of a definition while they are gathered.
+pub struct Parts {
+    pub shape: HPyType_BuiltinShape,
+    pub traverse: HPyFunc_traverseproc,
+    pub destroy: HPyFunc_destroyfunc,
+    pub call: Option<vectorcallfunc>,
+    /// Both without the element that ends them.
+    pub methods: List<PyMethodDef>,
+    pub getsets: List<PyGetSetDef>,
+}
+
+impl Definition {
+    /// The definition with these parts.
+    pub fn get(parts: &Parts) -> Result<&'static Definition> {
+        let (methods, getsets) = (parts.methods.as_slice(), parts.getsets.as_slice());
+        let size = size_of::<Definition>()
+            + (methods.len() + 1) * size_of::<PyMethodDef>()
+            + (getsets.len() + 1) * size_of::<PyGetSetDef>();
+        // SAFETY: the block is zeroed and large enough; it is ours until it is in the list.
+        unsafe {
+            let made = PyMem_RawCalloc(1, size).cast::<Definition>();
+            if made.is_null() {
+                PyErr_NoMemory();
+                return Err(PythonError);
+            }
+            (*made).size = size;
+            (*made).shape = parts.shape;
+            (*made).method_count = methods.len();
+            (*made).getset_count = getsets.len() as c_int;
+            (*made).traverse = parts.traverse;
+            (*made).destroy = parts.destroy;
+            (*made).call = parts.call;
+            (*made).methods().copy_from_nonoverlapping(methods.as_ptr(), methods.len());
+            (*made).getsets().copy_from_nonoverlapping(getsets.as_ptr(), getsets.len());
+            Ok(publish(made))
+        }
+    }
+
+    /// The array for `Py_tp_methods`.
+    pub fn methods(&self) -> *mut PyMethodDef {
+        (&raw const self.methods).cast_mut().cast()
+    }
+
+    /// The array for `Py_tp_getset`.
+    pub fn getsets(&self) -> *mut PyGetSetDef {
+        // SAFETY: they follow the methods and their end.
+        unsafe { self.methods().add(self.method_count + 1).cast() }
+    }
+
+    /// What is compared.
+    fn content(&self) -> &[u8] {
+        let start = offset_of!(Definition, shape);
+        // SAFETY: the block has that size, and was zeroed before its fields were set.
+        unsafe { from_raw_parts((&raw const *self).cast::<u8>().add(start), self.size - start) }
+    }
+
+    /// The definition of a type, if it is one of ours.
+    ///
+    /// # Safety
+    /// The type has to be alive.
+    #[inline]
+    pub unsafe fn of(tp: *mut PyTypeObject) -> Option<&'static Definition> {
+        // SAFETY: a type with our deallocator was made with the methods of a definition.
+        unsafe {
+            if !lifecycle::is_ours((*tp).tp_dealloc) {
+                return None;
+            }
+            (*tp).tp_methods.byte_sub(offset_of!(Definition, methods)).cast::<Definition>().as_ref()
+        }
+    }
+
+    /// The definition of a type or of the nearest of its bases that is one of ours.
+    ///
+    /// # Safety
+    /// The type has to be alive.
+    #[inline]
+    pub unsafe fn of_nearest(mut tp: *mut PyTypeObject) -> Option<&'static Definition> {
+        // SAFETY: a type keeps its bases alive.
+        unsafe {
+            while !tp.is_null() {
+                if let Some(definition) = Definition::of(tp) {
+                    return Some(definition);
+                }
+                tp = (*tp).tp_base;
+            }
+        }
+        None
+    }
+}
+
+/// Puts a definition into the list, or frees it and gives the one with the same content that is there already.
+unsafe fn publish(made: *mut Definition) -> &'static Definition {
+    // SAFETY: what is in the list stays; the new block is ours until it is in.
+    unsafe {
+        let mut head = DEFINITIONS.load(Ordering::Acquire);
+        loop {
+            let mut known = head;
+            while let Some(definition) = known.as_ref() {
+                if definition.content() == (*made).content() {
+                    PyMem_RawFree(made.cast());
+                    return definition;
+                }
+                known = definition.next;
+            }
+            (*made).next = head;
+            match DEFINITIONS.compare_exchange(head, made, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return &*made,
+                Err(newer) => head = newer,
+            }
+        }
+    }
+}
+
+/// Getters and setters of the definitions, then the legacy ones.
+///
+/// # Safety
+/// The legacy ones have to end with one without a name.
+pub unsafe fn add_getsets(
+    getsets: &mut List<PyGetSetDef>,
+    defines: &[*mut HPyDef],
+    legacy: *const PyGetSetDef,
+) -> Result<()> {
+    for &define in defines {
+        // SAFETY: definitions stay; the kind says which.
+        unsafe {
+            if (*define).kind != HPyDef_Kind_GetSet {
+                continue;
+            }
+            let getset = &(*define).u.getset;
+            if getset.name.is_null() {
+                PyErr_SetString(PyExc_TypeError, c"HPyType_Spec.defines: HPyGetSet.name is NULL".as_ptr());
+                return Err(PythonError);
+            }
+            getsets.push(PyGetSetDef {
+                name: getset.name,
+                get: transmute::<HPyCFunction, Option<getter>>(getset.getter_cpy_trampoline),
+                set: transmute::<HPyCFunction, Option<setter>>(getset.setter_cpy_trampoline),
+                doc: getset.doc,
+                closure: getset.closure,
+            })?;
+        }
+    }
+    let mut legacy = legacy;
+    // SAFETY: there is an end.
+    unsafe {
+        while let Some(getset) = legacy.as_ref().filter(|getset| !getset.name.is_null()) {
+            getsets.push(*getset)?;
+            legacy = legacy.add(1);
+        }
+    }
+    Ok(())
+}
+
+/// A member whose place depends on the object, as getter and setter.
+pub fn variable_member(member: &HPyMember) -> PyGetSetDef {
+    PyGetSetDef {
+        name: member.name,
+        get: Some(get_variable_member),
+        set: (member.readonly == 0).then_some(set_variable_member as setter),
+        doc: member.doc,
+        closure: (&raw const *member).cast_mut().cast(),
+    }
+}
+
+/// The struct of an object with such a member, and the member as CPython describes it.
+unsafe fn located(object: *mut PyObject, member: *mut c_void) -> (*mut c_char, PyMemberDef) {
+    // SAFETY: the closure is the extension's member, and the object's type has a base of ours.
+    unsafe {
+        let member = &*member.cast::<HPyMember>();
+        let shape = Definition::of_nearest(Py_TYPE(object)).map_or(HPyType_BuiltinShape_Legacy, |def| def.shape);
+        (shape::payload(object, shape).cast(), member_def(member, 0))
+    }
+}
+
+unsafe extern "C" fn get_variable_member(object: *mut PyObject, member: *mut c_void) -> *mut PyObject {
+    // SAFETY: CPython passes an instance and our closure.
+    unsafe {
+        let (address, mut def) = located(object, member);
+        PyMember_GetOne(address, &mut def)
+    }
+}
+
+unsafe extern "C" fn set_variable_member(object: *mut PyObject, value: *mut PyObject, member: *mut c_void) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        let (address, mut def) = located(object, member);
+        PyMember_SetOne(address, &mut def, value)
+    }
+}
+
+/// CPython's description of a member of a struct that starts `head` bytes behind the object. The types have the same numbers, and
+/// a field's word is the object's address.
+pub fn member_def(member: &HPyMember, head: isize) -> PyMemberDef {
+    PyMemberDef {
+        name: member.name,
+        type_code: member.r#type.0,
+        offset: member.offset + head,
+        flags: if member.readonly == 0 { 0 } else { READONLY },
+        doc: member.doc,
+    }
+}
+
+/// `READONLY` or `Py_READONLY`.
+pub const READONLY: c_int = 1;
+
+/// Up to CPython 3.10 a type points to the name in its spec for good.
+#[cfg(not(Py_3_11))]
+pub unsafe fn lasting_name(name: &CStr) -> Result<*const c_char> {
+    #[repr(C)]
+    struct Name {
+        next: *mut Name,
+        text: [c_char; 0],
+    }
+    static NAMES: AtomicPtr<Name> = AtomicPtr::new(null_mut());
+    // SAFETY: as for definitions: names stay, and the list only grows.
+    unsafe {
+        let mut head = NAMES.load(Ordering::Acquire);
+        let mut known = head;
+        while let Some(entry) = known.as_ref() {
+            let text = (&raw const entry.text).cast::<c_char>();
+            if CStr::from_ptr(text) == name {
+                return Ok(text);
+            }
+            known = entry.next;
+        }
+        let length = name.to_bytes_with_nul().len();
+        let made = PyMem_RawCalloc(1, size_of::<Name>() + length).cast::<Name>();
+        if made.is_null() {
+            PyErr_NoMemory();
+            return Err(PythonError);
+        }
+        let text = (&raw mut (*made).text).cast::<c_char>();
+        text.copy_from_nonoverlapping(name.as_ptr(), length);
+        loop {
+            (*made).next = head;
+            match NAMES.compare_exchange(head, made, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(text),
+                Err(newer) => head = newer,
+            }
+        }
+    }
+}
+
+/// From CPython 3.11 on a type has a copy of its name.
+#[cfg(Py_3_11)]
+pub unsafe fn lasting_name(name: &CStr) -> Result<*const c_char> {
+    Ok(name.as_ptr())
+}

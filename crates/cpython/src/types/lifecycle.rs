@@ -1,0 +1,409 @@
+//! How instances end, and what the garbage collector sees of them.
+//!
+//! Every type of ours has the functions of this file. Above it there may be others of ours and Python classes, in any order, and
+//! then a type of CPython's or of another library. CPython's function for Python classes goes by the object's type and would come
+//! back to ours, so the part of such classes (slots, dictionary, weak references) is done here as well; the last base's own
+//! function is called for the rest.
+
+use core::cell::Cell;
+use core::ffi::{c_int, c_void};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use hpy_abi::*;
+use pyo3_ffi::*;
+
+use super::definition::Definition;
+use super::shape::payload;
+use crate::handle::to_object;
+use crate::module::{PythonError, Result};
+
+/// Whether a type's deallocator is ours, and so the type.
+#[inline]
+pub fn is_ours(function: Option<destructor>) -> bool {
+    address(function) == dealloc as destructor as usize
+}
+
+fn address(function: Option<destructor>) -> usize {
+    function.map_or(0, |function| function as usize)
+}
+
+/// The deallocator of Python classes: CPython does not name it, so a class is asked. 0 until [`learn`] has been called.
+static OF_PYTHON_CLASSES: AtomicUsize = AtomicUsize::new(0);
+
+/// Learns how to tell Python classes. Has to be called before the first type is made.
+///
+/// # Safety
+/// The caller holds the interpreter.
+pub unsafe fn learn() -> Result<()> {
+    if OF_PYTHON_CLASSES.load(Ordering::Relaxed) == 0 {
+        // SAFETY: as this function's.
+        unsafe {
+            let class = PyObject_CallFunction((&raw mut PyType_Type).cast(), c"s(){}".as_ptr(), c"hpy".as_ptr());
+            if class.is_null() {
+                return Err(PythonError);
+            }
+            OF_PYTHON_CLASSES.store(address((*class.cast::<PyTypeObject>()).tp_dealloc), Ordering::Relaxed);
+            Py_DECREF(class);
+        }
+    }
+    Ok(())
+}
+
+unsafe fn is_python_class(tp: *mut PyTypeObject) -> bool {
+    // SAFETY: the type is alive.
+    unsafe { address((*tp).tp_dealloc) == OF_PYTHON_CLASSES.load(Ordering::Relaxed) }
+}
+
+/// The nearest type of ours. A Python class below it has done its part when our functions are called.
+unsafe fn first_of_ours(mut tp: *mut PyTypeObject) -> *mut PyTypeObject {
+    // SAFETY: a type keeps its bases alive.
+    unsafe {
+        while !tp.is_null() && !is_ours((*tp).tp_dealloc) {
+            tp = (*tp).tp_base;
+        }
+        tp
+    }
+}
+
+/// The types whose part is done here, from the nearest of ours upwards. Gives the base behind them.
+unsafe fn for_each_type(object: *mut PyObject, mut f: impl FnMut(*mut PyTypeObject)) -> *mut PyTypeObject {
+    // SAFETY: as above; the chain ends at `object`, which is neither of ours nor a Python class.
+    unsafe {
+        let mut tp = first_of_ours(Py_TYPE(object));
+        while is_ours((*tp).tp_dealloc) || is_python_class(tp) {
+            f(tp);
+            tp = (*tp).tp_base;
+        }
+        tp
+    }
+}
+
+unsafe fn last_base(object: *mut PyObject) -> *mut PyTypeObject {
+    // SAFETY: as above.
+    unsafe { for_each_type(object, |_| ()) }
+}
+
+/// Calls `f` for each type of ours, with its definition and the object's struct, until it says something else than 0.
+unsafe fn for_each_struct(object: *mut PyObject, mut f: impl FnMut(&Definition, *mut c_void) -> c_int) -> c_int {
+    let mut stop = 0;
+    // SAFETY: the struct is where the definition's shape says.
+    unsafe {
+        for_each_type(object, |tp| {
+            if stop == 0
+                && let Some(definition) = Definition::of(tp)
+            {
+                stop = f(definition, payload(object, definition.shape));
+            }
+        });
+    }
+    stop
+}
+
+/// Calls `f` for what each Python class has in `__slots__`.
+unsafe fn for_each_slot(object: *mut PyObject, mut f: impl FnMut(*mut *mut PyObject)) {
+    // SAFETY: a Python class's members are its slots, as many as the size of the type says.
+    unsafe {
+        for_each_type(object, |tp| {
+            if is_python_class(tp) {
+                for index in 0..Py_SIZE(tp.cast()) {
+                    let member = &*(*tp).tp_members.offset(index);
+                    if member.type_code == HPyMember_OBJECT_EX.0 && member.flags == 0 {
+                        f(object.byte_offset(member.offset).cast());
+                    }
+                }
+            }
+        });
+    }
+}
+
+unsafe fn is_heap_type(tp: *mut PyTypeObject) -> bool {
+    // SAFETY: the type is alive.
+    unsafe { PyType_HasFeature(tp, Py_TPFLAGS_HEAPTYPE) != 0 }
+}
+
+/// How many deallocations may be under way in a thread at once, one called by the other. The rest of a long chain waits, so
+/// that the stack does not run out.
+const MAX_DEPTH: usize = 40;
+
+/// An object that waits.
+struct Waiting {
+    object: *mut PyObject,
+    next: *mut Waiting,
+}
+
+thread_local! {
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static WAITING: Cell<*mut Waiting> = const { Cell::new(null_mut()) };
+}
+
+/// `tp_dealloc`
+pub unsafe extern "C" fn dealloc(object: *mut PyObject) {
+    let depth = DEPTH.get();
+    // SAFETY: CPython calls this for the last reference; from there on the object is ours alone. One that waits is seen by
+    // nobody, the collector included.
+    unsafe {
+        if PyType_IS_GC(Py_TYPE(object)) != 0 {
+            PyObject_GC_UnTrack(object.cast());
+        }
+        if depth >= MAX_DEPTH {
+            let waiting = PyMem_RawMalloc(size_of::<Waiting>()).cast::<Waiting>();
+            if !waiting.is_null() {
+                waiting.write(Waiting { object, next: WAITING.get() });
+                WAITING.set(waiting);
+                return;
+            }
+        }
+        DEPTH.set(depth + 1);
+        dealloc_now(object);
+        if depth == 0 {
+            while let Some(&Waiting { object, next }) = WAITING.get().as_ref() {
+                PyMem_RawFree(WAITING.replace(next).cast());
+                dealloc_now(object);
+            }
+        }
+        DEPTH.set(depth);
+    }
+}
+
+/// The object is not tracked by the collector.
+unsafe fn dealloc_now(object: *mut PyObject) {
+    // SAFETY: as above.
+    unsafe {
+        let tp = Py_TYPE(object);
+        // A Python class that derives from ours has called the finalizer already.
+        if is_ours((*tp).tp_dealloc) && (*tp).tp_finalize.is_some() {
+            let collected = PyType_IS_GC(tp) != 0;
+            // It may keep the object, which then has to be tracked.
+            if collected {
+                PyObject_GC_Track(object.cast());
+            }
+            if PyObject_CallFinalizerFromDealloc(object) < 0 {
+                return;
+            }
+            if collected {
+                PyObject_GC_UnTrack(object.cast());
+            }
+        }
+        let ours = first_of_ours(tp);
+        let base = last_base(object);
+        if (*ours).tp_weaklistoffset != 0 && (*base).tp_weaklistoffset == 0 {
+            PyObject_ClearWeakRefs(object);
+        }
+        clear_fields(object);
+        for_each_struct(object, |definition, data| {
+            if let Some(destroy) = definition.destroy {
+                destroy(data);
+            }
+            0
+        });
+        clear_slots(object);
+        if (*ours).tp_dictoffset != 0 && (*base).tp_dictoffset == 0 {
+            drop_dict(object);
+        }
+        finish(object, tp, base);
+    }
+}
+
+/// The part of the last base, which frees the object.
+unsafe fn finish(object: *mut PyObject, tp: *mut PyTypeObject, base: *mut PyTypeObject) {
+    // SAFETY: the object is ours alone and its structs are done. An object owns a reference to its heap type, which is given
+    // up last, as it may be the type's last one; a heap type's deallocator does that itself.
+    unsafe {
+        let base_dealloc = (*base).tp_dealloc;
+        if address(base_dealloc) == address(PyBaseObject_Type.tp_dealloc) {
+            if let Some(free) = (*tp).tp_free {
+                free(object.cast());
+            }
+            Py_DECREF(tp.cast());
+            return;
+        }
+        if PyType_IS_GC(base) != 0 {
+            PyObject_GC_Track(object.cast());
+        }
+        if let Some(dealloc) = base_dealloc {
+            dealloc(object);
+        }
+        if !is_heap_type(base) {
+            Py_DECREF(tp.cast());
+        }
+    }
+}
+
+/// Empties all fields of the types of ours.
+unsafe fn clear_fields(object: *mut PyObject) {
+    unsafe extern "C" fn clear_field(field: *mut HPyField, _arg: *mut c_void) -> c_int {
+        // SAFETY: a tp_traverse visits fields of its struct. The object is let go last, as that may run code that looks.
+        unsafe {
+            let old = to_object(HPy { _i: (*field)._i });
+            *field = HPyField::NULL;
+            Py_XDECREF(old);
+        }
+        0
+    }
+    // SAFETY: the caller's object.
+    unsafe {
+        for_each_struct(object, |definition, data| match definition.traverse {
+            Some(traverse) => traverse(data, Some(clear_field), null_mut()),
+            None => 0,
+        });
+    }
+}
+
+unsafe fn clear_slots(object: *mut PyObject) {
+    // SAFETY: as for fields.
+    unsafe {
+        for_each_slot(object, |slot| {
+            let old = slot.read();
+            slot.write(null_mut());
+            Py_XDECREF(old);
+        });
+    }
+}
+
+#[cfg(not(Py_3_13))]
+unsafe extern "C" {
+    /// Where an object has its dictionary, which is made if its content lies elsewhere. Exported by all versions.
+    fn _PyObject_GetDictPtr(object: *mut PyObject) -> *mut *mut PyObject;
+}
+
+#[cfg(Py_3_13)]
+unsafe extern "C" {
+    fn PyObject_ClearManagedDict(object: *mut PyObject);
+    fn PyObject_VisitManagedDict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int;
+}
+
+#[cfg(all(Py_3_12, not(Py_3_13)))]
+unsafe extern "C" {
+    fn _PyObject_VisitManagedDict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int;
+}
+
+/// Takes the dictionary of attributes away from an object that has one.
+unsafe fn drop_dict(object: *mut PyObject) {
+    // SAFETY: the caller's object has room for a dictionary.
+    unsafe {
+        #[cfg(Py_3_13)]
+        PyObject_ClearManagedDict(object);
+        #[cfg(not(Py_3_13))]
+        {
+            let place = _PyObject_GetDictPtr(object);
+            if !place.is_null() {
+                let dict = place.read();
+                place.write(null_mut());
+                Py_XDECREF(dict);
+            }
+        }
+    }
+}
+
+/// Visits the attributes of an object that has a dictionary.
+#[cfg(Py_3_13)]
+unsafe fn visit_dict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: the caller's object has room for a dictionary.
+    unsafe { PyObject_VisitManagedDict(object, visit, arg) }
+}
+
+#[cfg(all(Py_3_12, not(Py_3_13)))]
+unsafe fn visit_dict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: the caller's object has room for a dictionary.
+    unsafe { _PyObject_VisitManagedDict(object, visit, arg) }
+}
+
+/// CPython 3.11 offers no way to do that: there, a cycle through such an attribute is not found if a type of ours derives from
+/// the Python class with the dictionary.
+#[cfg(all(Py_3_11, not(Py_3_12)))]
+unsafe fn visit_dict(_object: *mut PyObject, _visit: visitproc, _arg: *mut c_void) -> c_int {
+    0
+}
+
+#[cfg(not(Py_3_11))]
+unsafe fn visit_dict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: the caller's object has room for a dictionary.
+    unsafe {
+        let place = _PyObject_GetDictPtr(object);
+        if place.is_null() || (*place).is_null() { 0 } else { visit(*place, arg) }
+    }
+}
+
+/// What a visitor of CPython's needs on its way through an extension's function.
+struct Visit {
+    visit: visitproc,
+    arg: *mut c_void,
+}
+
+unsafe extern "C" fn visit_field(field: *mut HPyField, visit: *mut c_void) -> c_int {
+    // SAFETY: the argument is the `Visit` that was handed in, and the field one of the struct's.
+    unsafe {
+        let visit = &*visit.cast::<Visit>();
+        let object = to_object(HPy { _i: (*field)._i });
+        if object.is_null() { 0 } else { (visit.visit)(object, visit.arg) }
+    }
+}
+
+/// `tp_traverse`
+pub unsafe extern "C" fn traverse(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int {
+    let mut visiting = Visit { visit, arg };
+    // SAFETY: the collector passes a live object, and nothing changes while it looks.
+    unsafe {
+        let base = last_base(object);
+        let ours = first_of_ours(Py_TYPE(object));
+        let mut stop = for_each_struct(object, |definition, data| match definition.traverse {
+            Some(traverse) => traverse(data, Some(visit_field), (&raw mut visiting).cast()),
+            None => 0,
+        });
+        for_each_slot(object, |slot| {
+            let value = slot.read();
+            if stop == 0 && !value.is_null() {
+                stop = visit(value, arg);
+            }
+        });
+        if stop == 0 && (*ours).tp_dictoffset != 0 && (*base).tp_dictoffset == 0 {
+            stop = visit_dict(object, visit, arg);
+        }
+        // The object owns a reference to its type. A Python class that derives from ours leaves visiting it to us, and we to a
+        // heap type.
+        if stop == 0 && !is_heap_type(base) {
+            stop = visit(Py_TYPE(object).cast(), arg);
+        }
+        match (*base).tp_traverse {
+            Some(base_traverse) if stop == 0 => base_traverse(object, visit, arg),
+            _ => stop,
+        }
+    }
+}
+
+/// `tp_clear`
+pub unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
+    // SAFETY: the collector passes a live object.
+    unsafe {
+        let base = last_base(object);
+        let ours = first_of_ours(Py_TYPE(object));
+        clear_fields(object);
+        clear_slots(object);
+        if (*ours).tp_dictoffset != 0 && (*base).tp_dictoffset == 0 {
+            drop_dict(object);
+        }
+        (*base).tp_clear.map_or(0, |base_clear| base_clear(object))
+    }
+}
+
+/// `tp_traverse` of an extension, called through a trampoline of its binary.
+///
+/// # Safety
+/// The object has to be an instance of a type of ours.
+pub unsafe fn traverse_from_trampoline(
+    function: HPyFunc_traverseproc,
+    object: *mut PyObject,
+    visit: visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    let mut visiting = Visit { visit, arg };
+    // SAFETY: as this function's.
+    unsafe {
+        let shape = Definition::of_nearest(Py_TYPE(object)).map_or(HPyType_BuiltinShape_Legacy, |def| def.shape);
+        match function {
+            Some(function) => function(payload(object, shape), Some(visit_field), (&raw mut visiting).cast()),
+            None => 0,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Types of extensions' own, and fields of their instances.
+//!
+//! * [`create`] makes a type from a spec; [`bases`] knows about bases and metaclasses ([`metaclass`] for old CPythons).
+//! * [`definition`] is what a type points to for as long as it lives, and how a type of ours is recognised.
+//! * [`shape`] says where in an object the extension's struct lies.
+//! * [`lifecycle`] is how instances end, and what the garbage collector sees of them.
+//! * [`call`] is the call protocol.
+
+mod bases;
+pub mod call;
+mod create;
+mod definition;
+pub mod lifecycle;
+mod list;
+#[cfg(not(Py_3_12))]
+mod metaclass;
+mod shape;
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ptr::null_mut;
+
+use hpy_abi::runtime::{Field, Type};
+use hpy_abi::*;
+use pyo3_ffi::*;
+
+use crate::CPython;
+use crate::autogen_direct::direct_type;
+use crate::handle::{new_ref, to_handle, to_object};
+use definition::Definition;
+
+macro_rules! as_struct {
+    ($($function:ident => $shape:ident),*) => {
+        $(
+            unsafe extern "C" fn $function(_ctx: *mut HPyContext, h: HPy) -> *mut c_void {
+                // SAFETY: the caller vouches for an instance of a type with this shape.
+                unsafe { shape::payload(to_object(h), $shape) }
+            }
+        )*
+    };
+}
+
+impl Type for CPython {
+    direct_type!();
+
+    as_struct!(
+        ctx_AsStruct_Object => HPyType_BuiltinShape_Object,
+        ctx_AsStruct_Legacy => HPyType_BuiltinShape_Legacy,
+        ctx_AsStruct_Type => HPyType_BuiltinShape_Type,
+        ctx_AsStruct_Long => HPyType_BuiltinShape_Long,
+        ctx_AsStruct_Float => HPyType_BuiltinShape_Float,
+        ctx_AsStruct_Unicode => HPyType_BuiltinShape_Unicode,
+        ctx_AsStruct_Tuple => HPyType_BuiltinShape_Tuple,
+        ctx_AsStruct_List => HPyType_BuiltinShape_List,
+        ctx_AsStruct_Dict => HPyType_BuiltinShape_Dict
+    );
+
+    unsafe extern "C" fn ctx_Type_FromSpec(
+        _ctx: *mut HPyContext,
+        spec: *mut HPyType_Spec,
+        params: *mut HPyType_SpecParam,
+    ) -> HPy {
+        // SAFETY: the caller's spec and parameters are as the header says, and the definitions stay.
+        unsafe { create::from_spec(&*spec, params).map_or(HPy::NULL, to_handle) }
+    }
+
+    unsafe extern "C" fn ctx_Type_GenericNew(
+        _ctx: *mut HPyContext,
+        r#type: HPy,
+        _args: *const HPy,
+        _nargs: HPy_ssize_t,
+        _kw: HPy,
+    ) -> HPy {
+        let tp = to_object(r#type);
+        // SAFETY: the caller's handle is a live object.
+        unsafe {
+            if PyType_Check(tp) == 0 {
+                PyErr_SetString(PyExc_TypeError, c"HPy_Type_GenericNew arg 1 must be a type".as_ptr());
+                return HPy::NULL;
+            }
+            to_handle(new_instance(tp.cast()))
+        }
+    }
+
+    unsafe extern "C" fn ctx_New(_ctx: *mut HPyContext, h_type: HPy, data: *mut *mut c_void) -> HPy {
+        let tp = to_object(h_type);
+        // SAFETY: the caller's handle is a live object, and its pointer can be written.
+        unsafe {
+            if PyType_Check(tp) == 0 {
+                PyErr_SetString(PyExc_TypeError, c"HPy_New arg 1 must be a type".as_ptr());
+                return HPy::NULL;
+            }
+            let object = new_instance(tp.cast());
+            if !object.is_null() {
+                let shape = Definition::of_nearest(tp.cast()).map_or(HPyType_BuiltinShape_Legacy, |def| def.shape);
+                *data = shape::payload(object, shape);
+            }
+            to_handle(object)
+        }
+    }
+
+    unsafe extern "C" fn ctx_Type_GetBuiltinShape(_ctx: *mut HPyContext, h_type: HPy) -> HPyType_BuiltinShape {
+        let tp = to_object(h_type);
+        // SAFETY: the caller's handle is a live object.
+        unsafe {
+            if PyType_Check(tp) == 0 {
+                PyErr_SetString(PyExc_TypeError, c"arg must be a type".as_ptr());
+                return HPyType_BuiltinShape(-2);
+            }
+            Definition::of_nearest(tp.cast()).map_or(HPyType_BuiltinShape_Legacy, |definition| definition.shape)
+        }
+    }
+
+    unsafe extern "C" fn ctx_TypeCheck(_ctx: *mut HPyContext, obj: HPy, r#type: HPy) -> c_int {
+        // SAFETY: the caller vouches for a type.
+        unsafe { PyObject_TypeCheck(to_object(obj), to_object(r#type).cast()) }
+    }
+
+    unsafe extern "C" fn ctx_Type_GetName(_ctx: *mut HPyContext, r#type: HPy) -> *const c_char {
+        let object = to_object(r#type).cast::<PyTypeObject>();
+        // SAFETY: the caller vouches for a type. A heap type's name is a str of its own; a static type's stands behind the
+        // last dot of a string that stays.
+        unsafe {
+            if PyType_HasFeature(object, Py_TPFLAGS_HEAPTYPE) != 0 {
+                return PyUnicode_AsUTF8((*object.cast::<PyHeapTypeObject>()).ht_name);
+            }
+            let name = CStr::from_ptr((*object).tp_name);
+            let short = name.to_bytes().rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+            short.as_ptr().cast()
+        }
+    }
+
+    unsafe extern "C" fn ctx_Type_IsSubtype(_ctx: *mut HPyContext, sub: HPy, r#type: HPy) -> c_int {
+        // SAFETY: the caller vouches for types.
+        unsafe { PyType_IsSubtype(to_object(sub).cast(), to_object(r#type).cast()) }
+    }
+}
+
+/// A zeroed instance; null with an exception set.
+unsafe fn new_instance(tp: *mut PyTypeObject) -> *mut PyObject {
+    // SAFETY: the caller's type is alive. Every type has an allocator once it is ready.
+    unsafe {
+        let object = (*tp).tp_alloc.map_or(null_mut(), |alloc| alloc(tp, 0));
+        if !object.is_null() {
+            call::initialize(object);
+        }
+        object
+    }
+}
+
+impl Field for CPython {
+    unsafe extern "C" fn ctx_Field_Store(
+        _ctx: *mut HPyContext,
+        _target_object: HPy,
+        target_field: *mut HPyField,
+        h: HPy,
+    ) {
+        // SAFETY: the caller's field is in the struct of a live object. The old object is let go last, as that can run code
+        // that looks at the field.
+        unsafe {
+            let old = to_object(HPy { _i: (*target_field)._i });
+            *target_field = HPyField { _i: to_handle(new_ref(to_object(h)))._i };
+            Py_XDECREF(old);
+        }
+    }
+
+    unsafe extern "C" fn ctx_Field_Load(_ctx: *mut HPyContext, _source_object: HPy, source_field: HPyField) -> HPy {
+        // SAFETY: the field keeps its object alive.
+        unsafe { to_handle(new_ref(to_object(HPy { _i: source_field._i }))) }
+    }
+}

@@ -1,0 +1,118 @@
+//! The Pythons on this machine.
+
+mod debian;
+mod find;
+mod get;
+mod relocate;
+mod sources;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process;
+
+pub use find::{preferred, supported};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Unpack interpreters from Debian's suites into target/interpreters: 3.14, 3.15 (or another 3.N that
+    /// Debian has), pypy (7.3.19) or all (these three). Needs apt, whose configured mirror is used; installs nothing
+    #[arg(long, value_name = "VERSION", num_args = 1..)]
+    get: Vec<get::Request>,
+}
+
+/// A Python that can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interpreter {
+    pub executable: PathBuf,
+    /// `cpython`, `pypy` and so on.
+    pub implementation: String,
+    pub version: (u32, u32, u32),
+    /// The letters of special builds: `t` without the GIL, `d` for debugging.
+    pub flags: String,
+    /// Whether extensions can be built for it.
+    pub headers: bool,
+}
+
+/// The CPython versions that the runtime is built for.
+pub const SUPPORTED: std::ops::RangeInclusive<(u32, u32)> = (3, 9)..=(3, 15);
+
+/// Printed by each interpreter, a value a line.
+const QUESTIONS: &str = "
+import os, platform, sys, sysconfig
+print(sys.implementation.name)
+print(*sys.version_info[:3], sep='.')
+print(getattr(sys, 'abiflags', ''))
+print(os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h')))
+print(os.path.realpath(sys.executable))
+";
+
+impl Interpreter {
+    /// Asks the Python behind a path. None if it is none, or a broken one.
+    pub fn ask(executable: &Path) -> Option<Interpreter> {
+        let text = process::output(Command::new(executable).args(["-I", "-c", QUESTIONS])).ok()?;
+        let [implementation, version, flags, headers, real] = text.lines().collect::<Vec<_>>()[..] else { return None };
+        let numbers: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+        let [major, minor, patch] = numbers[..] else { return None };
+        Some(Interpreter {
+            executable: real.into(),
+            implementation: implementation.to_string(),
+            version: (major, minor, patch),
+            flags: flags.to_string(),
+            headers: headers == "True",
+        })
+    }
+
+    /// `CPython 3.11.7`
+    pub fn name(&self) -> String {
+        let (major, minor, patch) = self.version;
+        let implementation = match self.implementation.as_str() {
+            "cpython" => "CPython",
+            "pypy" => "PyPy",
+            other => other,
+        };
+        format!("{implementation} {major}.{minor}.{patch}{}", self.flags)
+    }
+
+    /// `cp311`
+    pub fn tag(&self) -> String {
+        let letters = if self.implementation == "cpython" { "cp" } else { &self.implementation };
+        format!("{letters}{}{}{}", self.version.0, self.version.1, self.flags)
+    }
+
+    /// Whether the runtime is built and tested for it.
+    pub fn is_supported(&self) -> bool {
+        self.implementation == "cpython"
+            && self.flags.is_empty()
+            && self.headers
+            && SUPPORTED.contains(&(self.version.0, self.version.1))
+    }
+}
+
+/// `cargo xtask interpreters`
+pub fn run(root: &Path, options: &Options) -> Result<(), String> {
+    if options.get.is_empty() { list(root) } else { get::get(root, &options.get) }
+}
+
+fn list(root: &Path) -> Result<(), String> {
+    let found = find::find(root);
+    if found.is_empty() {
+        return Err("found no Python at all".into());
+    }
+    let used: Vec<_> = supported(root).unwrap_or_default().into_iter().map(|used| used.executable).collect();
+    for interpreter in found {
+        let note = if used.contains(&interpreter.executable) {
+            "used for tests and the demo"
+        } else if interpreter.is_supported() {
+            "not used: another of this version is newer or found first"
+        } else if interpreter.implementation != "cpython" || !interpreter.flags.is_empty() {
+            "not used: not an ordinary build of CPython"
+        } else if !SUPPORTED.contains(&(interpreter.version.0, interpreter.version.1)) {
+            "not used: not a version that the runtime supports"
+        } else {
+            "not used: its C headers are missing"
+        };
+        println!("{:<18} {}  ({note})", interpreter.name(), interpreter.executable.display());
+    }
+    Ok(())
+}
