@@ -42,17 +42,22 @@ def accessors(name):
     )
 
 
+SHAPE_OF = """
+    FUNC_O(shape_of)
+    {
+        int shape = _HPyType_GetBuiltinShape(ctx, arg);
+        return HPyErr_Occurred(ctx) ? HPy_NULL : HPyLong_FromLong(ctx, shape);
+    }
+"""
+
+
 def shaped(shape):
     """A type of the shape with a struct, and one that adds nothing to it."""
     return (
         type_source("T", STRUCT, accessors("T"), shape=shape, bases=[f"ctx->h_{shape}Type"])
         + type_source("Derived", "", shape=shape, bases=["T"])
+        + SHAPE_OF
         + """
-        FUNC_O(shape_of)
-        {
-            int shape = _HPyType_GetBuiltinShape(ctx, arg);
-            return HPyErr_Occurred(ctx) ? HPy_NULL : HPyLong_FromLong(ctx, shape);
-        }
         FUNC_O(new_of)
         {
             T *data = NULL;
@@ -171,6 +176,12 @@ def test_shape_of_subclasses_in_python(snippet, shape):
     mod = snippet(shaped(shape))
     sub = type("Sub", (mod.T,), {})
     assert mod.shape_of(sub) == mod.shape_of(type("Further", (sub,), {})) == mod.shape_of(mod.T)
+
+
+def test_shapes_of_objects_and_metaclasses(snippet):
+    mod = snippet(METACLASS + SHAPE_OF)
+    assert mod.shape_of(mod.T) == NUMBERS.index("Object") - 1
+    assert mod.shape_of(mod.Meta) == NUMBERS.index("Type") - 1
 
 
 def test_only_types_have_shapes(snippet):

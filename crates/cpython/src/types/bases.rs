@@ -1,6 +1,6 @@
 //! Bases and metaclasses of new types.
 
-use core::ffi::c_char;
+use core::ffi::{CStr, c_char};
 use core::ptr::null_mut;
 
 use hpy_abi::*;
@@ -254,16 +254,19 @@ unsafe fn most_derived(asked: *mut PyTypeObject, bases: *mut PyObject) -> Result
 }
 
 /// CPython takes dictionary and weak references over from any base, but only the first in memory has the room for them:
-/// instances would crash.
-pub unsafe fn keep_to_base(tp: *mut PyTypeObject) {
+/// instances would crash. `members` are the type's own, which may have room of their own.
+pub unsafe fn keep_to_base(tp: *mut PyTypeObject, members: &[PyMemberDef]) {
+    let has_own = |name: &CStr| {
+        // SAFETY: names are NUL-terminated; only the end of the list has none.
+        members.iter().any(|member| !member.name.is_null() && unsafe { CStr::from_ptr(member.name) } == name)
+    };
     // SAFETY: the type is new and has a base.
     unsafe {
         let base = (*tp).tp_base;
-        // Negative where CPython manages them.
-        if (*tp).tp_dictoffset < 0 {
+        if !has_own(c"__dictoffset__") {
             (*tp).tp_dictoffset = (*base).tp_dictoffset;
         }
-        if (*tp).tp_weaklistoffset < 0 {
+        if !has_own(c"__weaklistoffset__") {
             (*tp).tp_weaklistoffset = (*base).tp_weaklistoffset;
         }
         #[cfg(all(Py_3_11, not(Py_GIL_DISABLED)))]

@@ -41,7 +41,11 @@ pub unsafe fn from_spec(spec: &HPyType_Spec, params: *const HPyType_SpecParam) -
         builder.add_slots(bases::any_collected(bases.as_ptr()))?;
         lifecycle::learn()?;
         let result = builder.create(bases.as_ptr(), meta)?;
-        bases::keep_to_base(result.cast());
+        // A hybrid extension may ask for these itself.
+        const MANAGED: c_uint = 1 << 3 | 1 << 4;
+        if builder.flags & MANAGED == 0 {
+            bases::keep_to_base(result.cast(), builder.members.as_slice());
+        }
         if let Err(error) = bases::check_inheritance(result.cast(), spec, builder.basicsize) {
             Py_DECREF(result);
             return Err(error);
