@@ -1,8 +1,8 @@
 /* Definitions of slots, methods, members and attributes: HPyDef, and the macros that make one.
 
-   Each macro defines a variable SYM, which all files of the extension can see. HPyDef_SLOT, HPyDef_METH, HPyDef_GET, HPyDef_SET and HPyDef_GETSET expect the
-   implementing functions SYM_impl, SYM_get and SYM_set; their _IMPL forms take the functions' names. Arguments after the
-   named ones are named initialisers, such as .doc = "...". */
+   Each macro defines a variable SYM, which all files of the extension can see. HPyDef_SLOT, HPyDef_METH, HPyDef_GET,
+   HPyDef_SET and HPyDef_GETSET expect the implementing functions SYM_impl, SYM_get and SYM_set; their _IMPL forms take
+   the functions' names. Arguments after the named ones are named initialisers, such as .doc = "...". */
 #ifndef HPY_HPYDEF_H
 #define HPY_HPYDEF_H
 
@@ -73,63 +73,52 @@
     };                                              \
     _HPy_END_NAMED_INITIALIZERS
 
+/* The definition of an attribute; its functions are among the fields behind the name, in the order of the struct, which
+   C++ insists on. */
+#define _HPyDef_GETSET(SYM, NAME, ...) \
+    _HPy_BEGIN_NAMED_INITIALIZERS      \
+    _HPy_HIDDEN HPyDef SYM = {         \
+        .kind = HPyDef_Kind_GetSet,    \
+        .getset = {                    \
+            .name = NAME,              \
+            __VA_ARGS__                \
+        }                              \
+    };                                 \
+    _HPy_END_NAMED_INITIALIZERS
+
+#define _HPyDef_GETTER(TRAMPOLINE, IMPL)   \
+    HPyFunc_DECLARE(IMPL, HPyFunc_GETTER); \
+    HPyFunc_TRAMPOLINE(TRAMPOLINE, IMPL, HPyFunc_GETTER)
+
+#define _HPyDef_SETTER(TRAMPOLINE, IMPL)   \
+    HPyFunc_DECLARE(IMPL, HPyFunc_SETTER); \
+    HPyFunc_TRAMPOLINE(TRAMPOLINE, IMPL, HPyFunc_SETTER)
+
 /* An attribute that can only be read: HPyDef_GET(SYM, "name", .doc = "...", .closure = p). */
 #define HPyDef_GET(SYM, NAME, ...) HPyDef_GET_IMPL(SYM, NAME, SYM##_get, __VA_ARGS__)
 
-#define HPyDef_GET_IMPL(SYM, NAME, GETIMPL, ...)                       \
-    HPyFunc_DECLARE(GETIMPL, HPyFunc_GETTER);                          \
-    HPyFunc_TRAMPOLINE(SYM##_get_trampoline, GETIMPL, HPyFunc_GETTER)  \
-    _HPy_BEGIN_NAMED_INITIALIZERS                                      \
-    _HPy_HIDDEN HPyDef SYM = {                                         \
-        .kind = HPyDef_Kind_GetSet,                                    \
-        .getset = {                                                    \
-            .name = NAME,                                              \
-            .getter_impl = _HPyDef_IMPL(GETIMPL),                      \
-            .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline, \
-            __VA_ARGS__                                                \
-        }                                                              \
-    };                                                                 \
-    _HPy_END_NAMED_INITIALIZERS
+#define HPyDef_GET_IMPL(SYM, NAME, GETIMPL, ...)                    \
+    _HPyDef_GETTER(SYM##_get_trampoline, GETIMPL)                   \
+    _HPyDef_GETSET(SYM, NAME, .getter_impl = _HPyDef_IMPL(GETIMPL), \
+                   .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline, __VA_ARGS__)
 
 /* An attribute that can only be set. */
 #define HPyDef_SET(SYM, NAME, ...) HPyDef_SET_IMPL(SYM, NAME, SYM##_set, __VA_ARGS__)
 
-#define HPyDef_SET_IMPL(SYM, NAME, SETIMPL, ...)                       \
-    HPyFunc_DECLARE(SETIMPL, HPyFunc_SETTER);                          \
-    HPyFunc_TRAMPOLINE(SYM##_set_trampoline, SETIMPL, HPyFunc_SETTER)  \
-    _HPy_BEGIN_NAMED_INITIALIZERS                                      \
-    _HPy_HIDDEN HPyDef SYM = {                                         \
-        .kind = HPyDef_Kind_GetSet,                                    \
-        .getset = {                                                    \
-            .name = NAME,                                              \
-            .setter_impl = _HPyDef_IMPL(SETIMPL),                      \
-            .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline, \
-            __VA_ARGS__                                                \
-        }                                                              \
-    };                                                                 \
-    _HPy_END_NAMED_INITIALIZERS
+#define HPyDef_SET_IMPL(SYM, NAME, SETIMPL, ...)                    \
+    _HPyDef_SETTER(SYM##_set_trampoline, SETIMPL)                   \
+    _HPyDef_GETSET(SYM, NAME, .setter_impl = _HPyDef_IMPL(SETIMPL), \
+                   .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline, __VA_ARGS__)
 
 /* An attribute with a getter and a setter. */
 #define HPyDef_GETSET(SYM, NAME, ...) HPyDef_GETSET_IMPL(SYM, NAME, SYM##_get, SYM##_set, __VA_ARGS__)
 
-#define HPyDef_GETSET_IMPL(SYM, NAME, GETIMPL, SETIMPL, ...)           \
-    HPyFunc_DECLARE(GETIMPL, HPyFunc_GETTER);                          \
-    HPyFunc_TRAMPOLINE(SYM##_get_trampoline, GETIMPL, HPyFunc_GETTER)  \
-    HPyFunc_DECLARE(SETIMPL, HPyFunc_SETTER);                          \
-    HPyFunc_TRAMPOLINE(SYM##_set_trampoline, SETIMPL, HPyFunc_SETTER)  \
-    _HPy_BEGIN_NAMED_INITIALIZERS                                      \
-    _HPy_HIDDEN HPyDef SYM = {                                         \
-        .kind = HPyDef_Kind_GetSet,                                    \
-        .getset = {                                                    \
-            .name = NAME,                                              \
-            .getter_impl = _HPyDef_IMPL(GETIMPL),                      \
-            .setter_impl = _HPyDef_IMPL(SETIMPL),                      \
-            .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline, \
-            .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline, \
-            __VA_ARGS__                                                \
-        }                                                              \
-    };                                                                 \
-    _HPy_END_NAMED_INITIALIZERS
+#define HPyDef_GETSET_IMPL(SYM, NAME, GETIMPL, SETIMPL, ...)                                              \
+    _HPyDef_GETTER(SYM##_get_trampoline, GETIMPL)                                                         \
+    _HPyDef_SETTER(SYM##_set_trampoline, SETIMPL)                                                         \
+    _HPyDef_GETSET(SYM, NAME, .getter_impl = _HPyDef_IMPL(GETIMPL), .setter_impl = _HPyDef_IMPL(SETIMPL), \
+                   .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline,                             \
+                   .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline, __VA_ARGS__)
 
 /* What HPyCapsule_New takes as destructor. Expects static void SYM_impl(const char *name, void *pointer, void *context). */
 #define HPyCapsule_DESTRUCTOR(SYM)                                          \

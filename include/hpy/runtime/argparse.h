@@ -62,9 +62,7 @@ HPyAPI_FUNC int HPyArg_Parse(HPyContext *ctx, HPyTracker *ht, const HPy *args, s
     va_end(va);
     if (outputs != NULL) {
         result = _HPyArg_ParseArray(ctx, ht, args, nargs, fmt, outputs);
-        if (outputs != few) {
-            free(outputs);
-        }
+        _HPyVaArg_Release(outputs, few);
     }
     return result;
 }
@@ -97,9 +95,7 @@ HPyAPI_FUNC int HPyArg_ParseKeywords(HPyContext *ctx, HPyTracker *ht, const HPy 
     va_end(va);
     if (outputs != NULL) {
         result = _HPyArg_ParseKeywordsArray(ctx, ht, args, nargs, kwnames, fmt, keywords, outputs);
-        if (outputs != few) {
-            free(outputs);
-        }
+        _HPyVaArg_Release(outputs, few);
     }
     return result;
 }
@@ -123,9 +119,7 @@ HPyAPI_FUNC int HPyArg_ParseKeywordsDict(HPyContext *ctx, HPyTracker *ht, const 
     va_end(va);
     if (outputs != NULL) {
         result = _HPyArg_ParseKeywordsDictArray(ctx, ht, args, nargs, kw, fmt, keywords, outputs);
-        if (outputs != few) {
-            free(outputs);
-        }
+        _HPyVaArg_Release(outputs, few);
     }
     return result;
 }

@@ -48,9 +48,7 @@ HPyAPI_FUNC HPy HPy_BuildValue(HPyContext *ctx, const char *fmt, ...)
     va_end(va);
     if (args != NULL) {
         result = _HPy_BuildValueArray(ctx, fmt, args, count);
-        if (args != few) {
-            free(args);
-        }
+        _HPyVaArg_Release(args, few);
     }
     return result;
 }

@@ -56,9 +56,7 @@ HPyAPI_FUNC HPy HPyUnicode_FromFormatV(HPyContext *ctx, const char *format, va_l
     va_end(va);
     if (args != NULL) {
         result = _HPyUnicode_FromFormatArray(ctx, format, args, count);
-        if (args != few) {
-            free(args);
-        }
+        _HPyVaArg_Release(args, few);
     }
     return result;
 }
@@ -89,9 +87,7 @@ HPyAPI_FUNC HPy HPyErr_Format(HPyContext *ctx, HPy h_type, const char *fmt, ...)
     va_end(va);
     if (args != NULL) {
         _HPyErr_FormatArray(ctx, h_type, fmt, args, count);
-        if (args != few) {
-            free(args);
-        }
+        _HPyVaArg_Release(args, few);
     }
     return HPy_NULL;
 }

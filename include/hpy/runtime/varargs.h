@@ -29,8 +29,8 @@ HPyAPI_FUNC size_t _HPyVaArg_Count(_HPyVaArg_Next next, const char *fmt)
     return count;
 }
 
-/* The arguments that a format asks for: in `few`, which has _HPyVaArg_FEW places, or in memory that the caller frees. NULL
-   with MemoryError pending when there is none. */
+/* The arguments that a format asks for: in `few`, which has _HPyVaArg_FEW places, or in memory of their own. NULL with
+   MemoryError pending when there is none; otherwise _HPyVaArg_Release follows. */
 HPyAPI_FUNC _HPyVaArg *_HPyVaArg_Collect(HPyContext *ctx, _HPyVaArg_Next next, const char *fmt, va_list args,
                                          _HPyVaArg *few, size_t *count)
 {
@@ -86,6 +86,14 @@ HPyAPI_FUNC void **_HPyVaArg_CollectOutputs(HPyContext *ctx, size_t count, va_li
         all[i] = va_arg(args, void *);
     }
     return all;
+}
+
+/* Ends what one of the two functions above began, with what it returned. */
+HPyAPI_FUNC void _HPyVaArg_Release(void *all, void *few)
+{
+    if (all != few) {
+        free(all);
+    }
 }
 
 #endif /* HPY_RUNTIME_VARARGS_H */
