@@ -64,7 +64,7 @@ unsafe fn make_definition(hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
         ));
     }
     // SAFETY: the list of definitions ends with null.
-    let defines: Vec<*mut HPyDef> = unsafe { null_ended(hpydef.defines) };
+    let defines: Vec<*mut HPyDef> = unsafe { null_ended(hpydef.defines) }.collect();
     let mut methods = Vec::new();
     // SAFETY: as this function's.
     let (slots, creates) = unsafe {
@@ -92,18 +92,19 @@ unsafe fn make_definition(hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
     })
 }
 
-/// The items of a list that ends with null; empty for null.
-unsafe fn null_ended<T>(list: *mut *mut T) -> Vec<*mut T> {
-    let mut items = Vec::new();
-    if !list.is_null() {
-        // SAFETY: there is a null to end at.
-        unsafe {
-            while !(*list.add(items.len())).is_null() {
-                items.push(*list.add(items.len()));
-            }
-        }
-    }
-    items
+/// The items of a list that ends with null; none for null.
+///
+/// # Safety
+/// The list stays while the items are asked for.
+pub(crate) unsafe fn null_ended<T>(list: *mut *mut T) -> impl Iterator<Item = *mut T> {
+    let mut next = list;
+    core::iter::from_fn(move || {
+        // SAFETY: null, or within the list: it is not left behind its null.
+        let item = unsafe { next.as_ref() }.copied().filter(|item| !item.is_null())?;
+        // SAFETY: the item is not the last.
+        next = unsafe { next.add(1) };
+        Some(item)
+    })
 }
 
 fn leak<T>(items: Vec<T>) -> *mut T {

@@ -115,6 +115,12 @@ pub unsafe fn tuple(params: *const HPyType_SpecParam) -> Result<Reference> {
     }
 }
 
+/// Whether a metaclass makes its classes as `type` does.
+unsafe fn makes_like_type(meta: *mut PyTypeObject) -> bool {
+    // SAFETY: both are alive.
+    unsafe { (*meta).tp_new.map(|new| new as usize) == PyType_Type.tp_new.map(|new| new as usize) }
+}
+
 /// The metaclass; null if no parameter names one.
 pub unsafe fn metaclass(params: *const HPyType_SpecParam) -> Result<*mut PyTypeObject> {
     let mut meta = null_mut::<PyTypeObject>();
@@ -132,7 +138,7 @@ pub unsafe fn metaclass(params: *const HPyType_SpecParam) -> Result<*mut PyTypeO
                 return Err(raise!(PyExc_TypeError, c"Metaclass '%R' is not a subclass of 'type'.", object));
             }
             meta = object.cast();
-            if (*meta).tp_new.map(|new| new as usize) != PyType_Type.tp_new.map(|new| new as usize) {
+            if !makes_like_type(meta) {
                 return Err(raise!(PyExc_TypeError, c"Metaclasses with custom tp_new are not supported."));
             }
             Ok(())
@@ -245,7 +251,7 @@ unsafe fn most_derived(asked: *mut PyTypeObject, bases: *mut PyObject) -> Result
                 return Err(raise!(PyExc_TypeError, text));
             }
             // One that makes its classes in its own way can't be followed.
-            if (*theirs).tp_new.map(|new| new as usize) == PyType_Type.tp_new.map(|new| new as usize) {
+            if makes_like_type(theirs) {
                 meta = theirs;
             }
         }

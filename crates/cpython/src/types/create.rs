@@ -32,7 +32,10 @@ pub unsafe fn from_spec(spec: &HPyType_Spec, params: *const HPyType_SpecParam) -
             return Err(raise!(PyExc_TypeError, c"HPyType_Spec.name is NULL"));
         }
         bases::check(params, spec.name)?;
-        let defines = null_ended(spec.defines)?;
+        let mut defines = List::new();
+        for define in module::null_ended(spec.defines) {
+            defines.push(define)?;
+        }
         let mut builder = Builder::new(spec, defines.as_slice());
         builder.check()?;
         let bases = bases::tuple(params)?;
@@ -52,22 +55,6 @@ pub unsafe fn from_spec(spec: &HPyType_Spec, params: *const HPyType_SpecParam) -
         }
         Ok(result)
     }
-}
-
-/// The definitions of a list that ends with null; null is an empty list.
-unsafe fn null_ended(list: *mut *mut HPyDef) -> Result<List<*mut HPyDef>> {
-    let mut defines = List::new();
-    if !list.is_null() {
-        let mut next = list;
-        // SAFETY: there is a null to end at.
-        unsafe {
-            while !(*next).is_null() {
-                defines.push(*next)?;
-                next = next.add(1);
-            }
-        }
-    }
-    Ok(defines)
 }
 
 /// What legacy slots say about members, methods and the life of instances.
