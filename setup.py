@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 from setuptools import setup
@@ -50,33 +52,61 @@ class build_py_with_devel(build_py):
         version.write_text(
             re.sub(r'(HPY_GIT_REVISION) ".*"', rf'\1 "{git_revision()}"', text), encoding="utf-8"
         )
-        library = build_helpers()
-        for abi in ("universal", "hybrid"):
+        for abi, options in LIBRARIES.items():
             folder = devel / "lib" / abi
             folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(library, folder)
+            slim(build_library(options), folder)
 
 
-def build_helpers():
+# How the static library of each ABI is built.
+LIBRARIES = {
+    "universal": ["--release"],
+    "hybrid": ["--release"],
+    "cpython": ["--profile", "small", "--features", "cpython"],
+}
+
+
+def build_library(options):
     """Builds the static library of crates/helpers and gives its path."""
     # With any other crate type beside it, the archive would hold LLVM's code and not the processor's.
-    command = ["cargo", "rustc", "--release", "--package", "hpy-helpers", "--crate-type", "staticlib"]
+    command = ["cargo", "rustc", "--package", "hpy-helpers", "--crate-type", "staticlib", *options]
+    environment = {"PYO3_PYTHON": sys.executable, **os.environ}
     messages = subprocess.run(
-        [*command, "--message-format=json-render-diagnostics"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+        [*command, "--message-format=json-render-diagnostics"],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     ).stdout
     artifacts = [message for message in map(json.loads, messages.splitlines()) if "filenames" in message]
-    library = next(Path(item["filenames"][0]) for item in artifacts if item["target"]["name"] == "hpyhelpers")
-    archiver = shutil.which(os.environ.get("AR", "ar"))
-    if library.suffix == ".a" and archiver:
-        # Rust puts all of its support library in. Ours is one object that needs none of it.
-        slim = library.parent / "slim" / library.name
-        slim.parent.mkdir(exist_ok=True)
-        shutil.copy2(library, slim)
-        members = subprocess.run([archiver, "t", slim], check=True, capture_output=True, text=True).stdout.split()
-        surplus = [member for member in members if not member.startswith("hpyhelpers-")]
-        subprocess.run([archiver, "d", slim, *surplus], check=True)
-        return slim
-    return library
+    return next(Path(item["filenames"][0]) for item in artifacts if item["target"]["name"] == "hpyhelpers")
+
+
+def slim(library, folder):
+    """Puts into `folder` a copy of the library without what no extension can reach: Rust adds all of its support library."""
+    tools = {name: shutil.which(name) for name in ("ar", "cc", "nm", "objcopy")}
+    if library.suffix != ".a" or not sys.platform.startswith("linux") or not all(tools.values()):
+        # It works as it is; linkers take less out of it if they are told to drop unused sections.
+        shutil.copy2(library, folder)
+        return
+
+    def run(tool, *arguments):
+        command = [tools[tool], *map(str, arguments)]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    with tempfile.TemporaryDirectory() as temporary:
+        whole, reachable = Path(temporary, "whole.a"), Path(temporary, "hpyhelpers.o")
+        # What runs by itself when a binary is loaded (for Rust programs, about their arguments), and the tables for unwinding,
+        # which nothing here does and which are a tenth of the size.
+        run("objcopy", "--remove-section=.init_array*", "--remove-section=.eh_frame", library, whole)
+        names = [line.split()[-1] for line in run("nm", "--defined-only", "--extern-only", whole).splitlines() if line]
+        roots = [f"-Wl,--undefined={name}" for name in names if name.startswith(("HPy", "_HPy"))]
+        run("cc", "-r", "-nostdlib", "-Wl,--gc-sections", *roots, "-o", reachable, whole)
+        run("objcopy", "--strip-unneeded", reachable)
+        slimmed = folder / library.name
+        slimmed.unlink(missing_ok=True)
+        run("ar", "rcsD", slimmed, reachable)
 
 
 setup(

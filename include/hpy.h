@@ -25,15 +25,23 @@
 #  endif
 #elif defined(HPY_ABI_HYBRID)
 #  define HPY_ABI "hybrid"
+#elif defined(HPY_ABI_CPYTHON)
+#  define HPY_ABI "cpython"
+#else
+#  error "Which HPy ABI? Define one of HPY_ABI_CPYTHON, HPY_ABI_HYBRID or HPY_ABI_UNIVERSAL (hpy.devel does)"
+#endif
+
+#ifndef HPY_ABI_UNIVERSAL
 #  ifndef PY_SSIZE_T_CLEAN
 #    define PY_SSIZE_T_CLEAN
 #  endif
 #  include <Python.h>
-#elif defined(HPY_ABI_CPYTHON)
-#  define HPY_ABI "cpython"
-#  error "This version of HPy can't target the CPython ABI yet; build with HPY_ABI_UNIVERSAL (--hpy-abi=universal)"
-#else
-#  error "Which HPy ABI? Define one of HPY_ABI_CPYTHON, HPY_ABI_HYBRID or HPY_ABI_UNIVERSAL (hpy.devel does)"
+#endif
+
+#ifdef HPY_ABI_CPYTHON
+#  ifdef PYPY_VERSION
+#    error "PyPy has no CPython ABI; build with HPY_ABI_UNIVERSAL (--hpy-abi=universal)"
+#  endif
 #endif
 
 #include <assert.h>
@@ -75,12 +83,20 @@ HPyAPI_FUNC void *HPy_AsVoidP(HPy h) { return (void *)h._i; }
 
 #include "hpy/cpy_types.h"
 #include "hpy/generated/autogen_signatures.h"
+#ifdef HPY_ABI_CPYTHON
+#  include "hpy/cpython/objects.h"
+#endif
 #include "hpy/hpyfunc.h"
 #include "hpy/hpydef.h"
 #include "hpy/hpytype.h"
 #include "hpy/hpymodule.h"
-#include "hpy/generated/autogen_context.h"
-#include "hpy/generated/autogen_functions.h"
+#ifdef HPY_ABI_CPYTHON
+#  include "hpy/generated/autogen_cpython_context.h"
+#  include "hpy/generated/autogen_cpython_functions.h"
+#else
+#  include "hpy/generated/autogen_context.h"
+#  include "hpy/generated/autogen_functions.h"
+#endif
 #include "hpy/capsule.h"
 #include "hpy/macros.h"
 #include "hpy/inline_helpers.h"

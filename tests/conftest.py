@@ -10,21 +10,38 @@ It runs once for each ABI and mode in VARIANTS.
 """
 
 import collections
-import importlib.util
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
-import hpy.universal
 import pytest
+from loading import load
 from snippet import REFERENCE, compile_file, expand
 
 Variant = collections.namedtuple("Variant", "abi mode")
 
-VARIANTS = [Variant("universal", "universal")]
+VARIANTS = [Variant("universal", "universal"), Variant("cpython", "cpython"), Variant("hybrid", "universal")]
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--abi",
+        default=",".join(sorted({variant.abi for variant in VARIANTS})),
+        help="comma-separated ABIs for the tests that run in each of them (default: %(default)s)",
+    )
+
+
+def pytest_generate_tests(metafunc):
+    if "variant" in metafunc.fixturenames:
+        abis = metafunc.config.getoption("--abi").split(",")
+        marker = metafunc.definition.get_closest_marker("abis")
+        chosen = [variant for variant in VARIANTS if variant.abi in abis and (not marker or variant.abi in marker.args)]
+        metafunc.parametrize("variant", chosen, ids=lambda variant: f"{variant.abi}-{variant.mode}")
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "abis(abi, ...): makes sense in these ABIs only")
     config.addinivalue_line("markers", "newer: uses what HPy 0.9.0 does not have")
     config.addinivalue_line("markers", "differs(reason): 0.9.0 does something else here, on purpose")
 
@@ -38,17 +55,6 @@ def pytest_collection_modifyitems(items):
         differs = item.get_closest_marker("differs")
         if differs:
             item.add_marker(pytest.mark.skip(reason=differs.args[0]))
-
-
-@pytest.fixture(params=VARIANTS, ids=lambda variant: f"{variant.abi}-{variant.mode}")
-def variant(request):
-    return request.param
-
-
-def load(name, path, mode="universal"):
-    """Loads a binary without putting it into sys.modules."""
-    spec = importlib.util.spec_from_file_location(name, str(path))
-    return hpy.universal.load(name, str(path), spec, mode=getattr(hpy.universal, f"MODE_{mode.upper()}"))
 
 
 @pytest.fixture
@@ -68,9 +74,10 @@ def run_snippet(variant):
     def run(source, code):
         binary = compile_file(expand(textwrap.dedent(source), "mod"), "mod", variant.abi)
         start = textwrap.dedent(f"""
-            import importlib.util, hpy.universal
-            spec = importlib.util.spec_from_file_location("mod", {str(binary)!r})
-            mod = hpy.universal.load("mod", {str(binary)!r}, spec, mode=hpy.universal.MODE_{variant.mode.upper()})
+            import sys
+            sys.path.append({str(Path(__file__).parent)!r})
+            from loading import load
+            mod = load("mod", {str(binary)!r}, {variant.mode!r})
         """)
         return subprocess.run(
             [sys.executable, "-c", start + textwrap.dedent(code)],

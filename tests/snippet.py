@@ -13,6 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -74,7 +75,10 @@ HPy_MODINIT({name}, moduledef)
 
 @functools.lru_cache(maxsize=None)
 def tools(abi):
-    """The compiler's command for an ABI, files to link, and a digest of everything a binary depends on but its source."""
+    """The compiler's command for an ABI, files to link, and a digest of everything a binary depends on but its source.
+
+    A universal binary depends on no interpreter: that which came first compiles it, and the others load the same file.
+    """
     devel = HPyDevel()
     include_dirs = list(map(str, devel.get_extra_include_dirs()))
     command = shlex.split(os.environ.get("CC", "cc"))
@@ -83,13 +87,6 @@ def tools(abi):
         flags += ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
     if sys.platform == "darwin":
         flags += ["-undefined", "dynamic_lookup"]
-    if abi == "universal":
-        include_dirs.insert(0, str(devel.get_include_dir_forbid_python_h()))
-    else:
-        import sysconfig
-
-        include_dirs.append(sysconfig.get_path("include"))
-    flags += [f"-I{folder}" for folder in include_dirs]
     linked = list(map(str, devel.get_static_libs(abi) or devel.get_extra_sources()))
 
     digest = hashlib.sha256()
@@ -100,6 +97,14 @@ def tools(abi):
             digest.update(header.read_bytes())
     for path in linked:
         digest.update(Path(path).read_bytes())
+    if abi == "universal":
+        include_dirs.insert(0, str(devel.get_include_dir_forbid_python_h()))
+    else:
+        include_dirs.append(sysconfig.get_path("include"))
+        digest.update(repr([sys.version, include_dirs]).encode())
+    flags += [f"-I{folder}" for folder in include_dirs]
+    if REFERENCE and abi == "cpython":
+        linked += list(map(str, devel.get_ctx_sources()))
     return [*command, *flags], linked, digest.hexdigest()
 
 

@@ -57,9 +57,13 @@ def test_headers_runtime_and_devel_agree_on_the_abi_version(snippet):
     assert mod.tag() == abitag.HPY_ABI_TAG == "hpy0"
 
 
-def test_the_context_names_its_mode(snippet):
-    mod = snippet("FUNC_NOARGS(name) { return HPyUnicode_FromString(ctx, ctx->name); }")
-    assert mod.name().startswith("HPy Universal ABI")
+def test_the_context_says_what_it_is(snippet, variant):
+    mod = snippet("""
+        FUNC_NOARGS(name) { return HPyUnicode_FromString(ctx, ctx->name); }
+        FUNC_NOARGS(version) { return HPyLong_FromLong(ctx, ctx->abi_version); }
+    """)
+    assert mod.name().startswith("HPy CPython ABI" if variant.abi == "cpython" else "HPy Universal ABI")
+    assert mod.version() == 0
 
 
 @pytest.mark.skipif(REFERENCE, reason="about our own files")

@@ -54,7 +54,7 @@ CAPSULES = r"""
     }
 
     static int number(HPyContext *ctx, HPy h) { return HPyLong_AsInt32_t(ctx, h); }
-    static HPyCapsule_Destructor *destructor(int which)
+    static HPyCapsule_Destructor *destructor_of(int which)
     {
         static HPyCapsule_Destructor no_trampoline, no_impl;
         no_trampoline.impl = destroy_100_impl;
@@ -68,7 +68,7 @@ CAPSULES = r"""
     {
         int index = number(ctx, args[0]);
         return HPyCapsule_New(ctx, index < 0 ? NULL : &numbers[index], names[number(ctx, args[1])],
-                              destructor(nargs > 2 ? number(ctx, args[2]) : 0));
+                              destructor_of(nargs > 2 ? number(ctx, args[2]) : 0));
     }
 
     static HPy number_at(HPyContext *ctx, void *pointer)
@@ -121,7 +121,7 @@ CAPSULES = r"""
     }
     FUNC_VARARGS(set_destructor)
     {
-        return done(ctx, HPyCapsule_SetDestructor(ctx, args[0], destructor(number(ctx, args[1]))));
+        return done(ctx, HPyCapsule_SetDestructor(ctx, args[0], destructor_of(number(ctx, args[1]))));
     }
 """
 

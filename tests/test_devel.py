@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import zipfile
 from pathlib import Path
@@ -142,6 +143,45 @@ def test_hybrid_binaries_have_their_own_name(project):
     assert project.doc("mod") == "built for hybrid"
 
 
+def test_the_default_is_the_abi_of_cpython(project, tmp_path):
+    project.setup(["bdist_wheel"])
+    (wheel,) = (project.folder / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if "dist-info" not in name}
+        archive.extractall(tmp_path / "installed")
+    assert names == {"mod" + sysconfig.get_config_var("EXT_SUFFIX")}
+    # Nothing of ours is needed to run it.
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'installed')!r}); sys.modules['hpy'] = None\n"
+        "import mod; print(mod.__doc__)"
+    )
+    assert project.python("-c", code, cwd="/").stdout.strip() == "built for cpython"
+
+
+@pytest.mark.parametrize("abi", ["universal", "cpython", "hybrid"])
+def test_sources_in_cpp_and_in_several_files(project, abi):
+    project.write(
+        one_dot_cpp="""
+        #include <hpy.h>
+        extern "C" HPyDef other;
+        static HPyDef *defines[] = { &other, NULL };
+        static HPyModuleDef moduledef = { "C++", 0, NULL, defines, NULL };
+        HPy_MODINIT(mod, moduledef)
+        """,
+        two_dot_c="""
+        #include <hpy.h>
+        HPyDef_METH(other, "other", HPyFunc_O)
+        static HPy other_impl(HPyContext *ctx, HPy self, HPy arg) { return HPy_Add(ctx, arg, ctx->h_True); }
+        """,
+        setup_dot_py="""
+        from setuptools import Extension, setup
+        setup(name="project", version="1.0", py_modules=[], hpy_ext_modules=[Extension("mod", ["one.cpp", "two.c"])])
+        """,
+    )
+    project.python("setup.py", f"--hpy-abi={abi}", "build_ext", "--inplace")
+    assert project.python("-c", "import mod; print(mod.other(41))").stdout.strip() == "42"
+
+
 def test_extensions_of_both_apis_live_in_one_package(project):
     (project.folder / "old.c").write_text(C_API_MODULE.format(name="old"))
     (project.folder / "other.c").write_text(C_API_MODULE.format(name="mod"))
@@ -190,7 +230,6 @@ def test_the_abi_can_stand_in_setup_cfg(project):
     "arguments, extra, message",
     [
         (["--hpy-abi=universl"], "", "unknown HPy ABI 'universl'; choose one of cpython, universal, hybrid"),
-        (["--hpy-abi=cpython"], "", "choose another with --hpy-abi=universal"),
         ([], 'hpy_ext_modules=["mod.c"]', "hpy_ext_modules has to be a list of setuptools.Extension"),
         (
             [],
@@ -232,10 +271,10 @@ def test_where_headers_and_libraries_lie():
     (include,) = devel.get_extra_include_dirs()
     assert Path(include, "hpy.h").is_file()
     assert Path(devel.get_include_dir_forbid_python_h(), "Python.h").is_file()
-    for abi in ("universal", "hybrid"):
+    for abi in ("universal", "cpython", "hybrid"):
         (library,) = devel.get_static_libs(abi)
         assert Path(library).is_file()
-    assert devel.get_static_libs("cpython") is None
+    assert devel.get_static_libs("misspelt") is None
     assert devel.get_extra_sources() == devel.get_ctx_sources() == []
 
 

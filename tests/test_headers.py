@@ -3,9 +3,11 @@ that the message says."""
 
 import shutil
 import subprocess
+import sysconfig
 
 import pytest
 from hpy.devel import HPyDevel
+from loading import load
 from snippet import REFERENCE, CompileError, compile_file
 
 COMPILERS = [
@@ -140,19 +142,19 @@ static HPy call_function_impl(HPyContext *ctx, HPy self, const HPy *args, size_t
     return HPy_Dup(ctx, self);
 }
 
-HPyCapsule_DESTRUCTOR(destructor)
-static void destructor_impl(const char *name, void *pointer, void *context) { (void)name, (void)pointer, (void)context; }
+HPyCapsule_DESTRUCTOR(last_step)
+static void last_step_impl(const char *name, void *pointer, void *context) { (void)name, (void)pointer, (void)context; }
 
 static HPyGlobal global;
 HPyDef_SLOT(execute, HPy_mod_exec)
 static int execute_impl(HPyContext *ctx, HPy mod)
 {
     HPyGlobal_Store(ctx, &global, mod);
-    HPy_Close(ctx, HPyCapsule_New(ctx, &global, "name", &destructor));
+    HPy_Close(ctx, HPyCapsule_New(ctx, &global, "name", &last_step));
     if (HPyCapsule_GetPointer(ctx, mod, "name") == NULL || HPyCapsule_GetName(ctx, mod) == NULL
         || HPyCapsule_GetContext(ctx, mod) == NULL || HPyCapsule_SetPointer(ctx, mod, NULL) < 0
         || HPyCapsule_SetName(ctx, mod, "x") < 0 || HPyCapsule_SetContext(ctx, mod, NULL) < 0
-        || HPyCapsule_SetDestructor(ctx, mod, &destructor) < 0)
+        || HPyCapsule_SetDestructor(ctx, mod, &last_step) < 0)
         HPyErr_Clear(ctx);
     static HPyStructSequence_Field fields[] = { { "a", "doc" }, { HPyStructSequence_UnnamedField, NULL }, { NULL, NULL } };
     static HPyStructSequence_Desc desc = { "mod.Pair", "doc", fields };
@@ -177,7 +179,9 @@ HPy_MODINIT(everything, moduledef)
 
 def flags(abi="universal"):
     devel = HPyDevel()
-    return ["-DHPY", f"-DHPY_ABI_{abi.upper()}", *(f"-I{folder}" for folder in devel.get_extra_include_dirs())]
+    pythons = [] if abi == "universal" else ["-isystem", sysconfig.get_path("include")]
+    ours = [f"-I{folder}" for folder in devel.get_extra_include_dirs()]
+    return ["-DHPY", f"-DHPY_ABI_{abi.upper()}", *ours, *pythons]
 
 
 def every_slot():
@@ -205,13 +209,14 @@ def every_slot():
 
 
 @pytest.mark.skipif(REFERENCE, reason="about our own headers")
+@pytest.mark.parametrize("abi", ["universal", "cpython", "hybrid"])
 @pytest.mark.parametrize("compiler, standard, suffix", COMPILERS)
-def test_headers_compile_without_a_warning(tmp_path, compiler, standard, suffix):
+def test_headers_compile_without_a_warning(tmp_path, compiler, standard, suffix, abi):
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
     source = tmp_path / f"everything{suffix}"
     source.write_text(EVERYTHING.replace("@SLOTS@", every_slot()))
-    command = [compiler, standard, "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-c", *flags()]
+    command = [compiler, standard, "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-c", *flags(abi)]
     run = subprocess.run(
         [*command, "-o", str(tmp_path / "everything.o"), str(source)], capture_output=True, encoding="utf-8"
     )
@@ -219,9 +224,12 @@ def test_headers_compile_without_a_warning(tmp_path, compiler, standard, suffix)
     assert run.stderr == ""
 
 
-def test_every_macro_can_be_linked_into_a_binary():
-    binary = compile_file(EVERYTHING.replace("@SLOTS@", ""), "everything", extra_flags=("-Wl,--no-undefined",))
-    assert binary.exists()
+@pytest.mark.parametrize("abi", ["universal", "cpython", "hybrid"])
+def test_every_macro_can_be_linked_into_a_binary(abi):
+    # The symbols of Python are in the process that loads the binary.
+    strict = ("-Wl,--no-undefined",) if abi == "universal" else ("-Wl,-z,now",)
+    binary = compile_file(EVERYTHING.replace("@SLOTS@", every_slot()), "everything", abi, extra_flags=strict)
+    assert load("everything", binary, "cpython" if abi == "cpython" else "universal").noargs.__doc__ == "documented"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import hpy.universal
 import pytest
-from conftest import load
+from loading import load
 from hpy.devel.abitag import parse_ext_suffix
 from snippet import REFERENCE, compile_file, expand
 
@@ -273,7 +273,7 @@ def test_no_truncation_crashes(tmp_path, size):
         pytest.skip("the file is shorter than that")
     os.truncate(path, size)
     # What a missing tail does depends on what is in it: section headers are not needed to run.
-    code = f"from conftest import load\ntry:\n    load('mod', {str(path)!r})\nexcept ImportError:\n    pass"
+    code = f"from loading import load\ntry:\n    load('mod', {str(path)!r})\nexcept ImportError:\n    pass"
     run = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, encoding="utf-8")
     assert run.returncode == 0, run.stderr
 

@@ -131,6 +131,19 @@ def test_a_base_made_in_python_from_a_type(mod):
     assert (repr(further), further.sum(), further.slot, further.attribute) == ("python point", 4, 4, 4)
 
 
+@pytest.mark.differs("0.9.0 lets the struct and the slots overlap")
+def test_a_struct_cannot_go_on_behind_slots_of_a_python_class(mod):
+    class Slots(mod.Point):
+        __slots__ = ("one",)
+
+    with pytest.raises(TypeError) as error:
+        mod.make_Made((Slots,))
+    assert str(error.value).startswith("HPyType_Spec.basicsize of 'mod.Made' has to be 0: its base 'Slots' has memory")
+    instance = mod.make_MadeWithout((Slots,))()
+    instance.x, instance.one = 1, 2
+    assert (instance.sum(), instance.one) == (1, 2)
+
+
 def test_structs_that_do_not_go_together(mod):
     for bases in ((mod.Point, mod.Other), (mod.Other, mod.Mixed), (mod.Point, dict), (list, mod.Other)):
         with pytest.raises(TypeError, match="lay-?out conflict"):

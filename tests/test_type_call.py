@@ -294,3 +294,57 @@ def test_a_call_given_to_a_class_later(mod):
     assert sub() == mod.call(sub) == "later"
     del Sub.__call__
     assert sub()[0] == mod.call(sub)[0] == "simple"
+
+
+def test_a_struct_goes_on_behind_that_of_a_callable_base(snippet):
+    """The hidden field has to move behind it, whether the call is inherited, overridden or replaced for one object."""
+    mod = snippet(
+        DESCRIBE
+        + type_source("Base", "long first;", called("Base", "base"))
+        + type_source(
+            "Wide",
+            "long first; long wide[4];",
+            'HPyDef_MEMBER(Wide_first, "wide_first", HPyMember_LONG, offsetof(Wide, first))\n',
+            *(
+                f'HPyDef_MEMBER(Wide_{index}, "wide{index}", HPyMember_LONG, offsetof(Wide, wide[{index}]))\n'
+                for index in range(4)
+            ),
+            make=True,
+        )
+        + """
+        FUNC_O(set_other)
+        {
+            return NULL_IF(HPy_SetCallFunction(ctx, arg, &other_function) < 0);
+        }
+        """
+    )
+
+    class Overrides(mod.Base):
+        __slots__ = ()
+
+        def __call__(self, *args):
+            return "python", super().__call__(*args)
+
+    names = ["wide_first", *(f"wide{index}" for index in range(4))]
+
+    def filled(cls):
+        wide = cls()
+        for value, name in enumerate(names, start=-3):
+            setattr(wide, name, value)
+        return wide
+
+    def content(wide):
+        return [getattr(wide, name) for name in names]
+
+    inherits = mod.make_Wide((mod.Base,))
+    overridden = mod.make_Wide((Overrides,))
+    for cls in (inherits, type("Python", (inherits,), {})):
+        wide = filled(cls)
+        assert wide(1) == ("base", wide, (1,), None)
+        mod.set_other(wide)
+        assert wide(2) == ("other", wide, (2,), None)
+        assert content(wide) == [-3, -2, -1, 0, 1]
+    for cls in (overridden, type("Python", (overridden,), {})):
+        wide = filled(cls)
+        assert wide(1) == ("python", ("base", wide, (1,), None))
+        assert content(wide) == [-3, -2, -1, 0, 1]

@@ -1,14 +1,9 @@
-"""Legacy types: structs with PyObject_HEAD, legacy slots, and both APIs in one binary. The ABI is hybrid."""
+"""Legacy types: structs with PyObject_HEAD, legacy slots, and both APIs in one binary. The ABI is not universal."""
 
 import pytest
-from conftest import Variant
 from type_snippets import GC, assert_balanced, field, method, new, slot, traverse, type_source
 
-
-@pytest.fixture
-def variant():
-    return Variant("hybrid", "universal")
-
+pytestmark = pytest.mark.abis("cpython", "hybrid")
 
 PYTHON = "#include <Python.h>\n#include <structmember.h>\n#include <stdlib.h>\n"
 # A type of which each part is of the C API, but for those that the name says.

@@ -1,18 +1,13 @@
-"""Specs of legacy types that make no type. The ABI is hybrid."""
+"""Specs of legacy types that make no type. The ABI is not universal."""
 
 import gc
 
 import pytest
-from conftest import Variant
 from raising import failure
 from test_type_legacy import PYTHON
 from type_snippets import BASETYPE, DEFAULT, slot, type_source
 
-
-@pytest.fixture
-def variant():
-    return Variant("hybrid", "universal")
-
+pytestmark = pytest.mark.abis("cpython", "hybrid")
 
 # Specs that are wrong, with legacy slots that are what makes them so.
 BAD = PYTHON + """

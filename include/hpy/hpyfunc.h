@@ -23,14 +23,18 @@
         }                                                 \
     } while (0)
 
-#include "hpy/generated/autogen_trampolines.h"
+#ifdef HPY_ABI_CPYTHON
+#  include "hpy/cpython/trampolines.h"
+#else
+#  include "hpy/generated/autogen_trampolines.h"
 
 /* Capsules' destructors get what is in the capsule, not the capsule, so their trampoline is of its own kind. */
-#define HPyCapsule_DESTRUCTOR_TRAMPOLINE(SYM, IMPL)                                                           \
+#  define HPyCapsule_DESTRUCTOR_TRAMPOLINE(SYM, IMPL)                                                         \
     static void SYM(cpy_PyObject *capsule)                                                                    \
     {                                                                                                         \
         _HPy_CallRealFunctionFromTrampoline(_ctx_for_trampolines, HPyFunc_CAPSULE_DESTRUCTOR,                 \
                                             (HPyCFunction)IMPL, capsule);                                     \
     }
+#endif
 
 #endif /* HPY_HPYFUNC_H */

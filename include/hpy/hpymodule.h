@@ -2,19 +2,38 @@
 #ifndef HPY_HPYMODULE_H
 #define HPY_HPYMODULE_H
 
-/* The context that trampolines use. With HPY_EMBEDDED_MODULES defined, several modules share one binary: each has all its
-   definitions in one file, with HPY_MOD_EMBEDDABLE(name) before the first of them, and its context is private to the file. */
+/* The context that trampolines use: in the CPython ABI itself, elsewhere the runtime's. With HPY_EMBEDDED_MODULES defined,
+   several modules share one binary: each has all its definitions in one file, with HPY_MOD_EMBEDDABLE(name) before the first
+   of them, and its context is private to the file. */
+#ifdef HPY_ABI_CPYTHON
+#  define _HPy_TRAMPOLINE_CONTEXT HPyContext _hpy_context;
+#else
+#  define _HPy_TRAMPOLINE_CONTEXT HPyContext *_ctx_for_trampolines;
+#endif
+
 #ifdef HPY_EMBEDDED_MODULES
-#  define HPY_MOD_EMBEDDABLE(modname) static HPyContext *_ctx_for_trampolines;
+#  define HPY_MOD_EMBEDDABLE(modname) static _HPy_TRAMPOLINE_CONTEXT
 #  define _HPy_DEFINE_TRAMPOLINE_CONTEXT
 #else
 #  define HPY_MOD_EMBEDDABLE(modname)
-#  define _HPy_DEFINE_TRAMPOLINE_CONTEXT _HPy_HIDDEN HPyContext *_ctx_for_trampolines;
-extern _HPy_HIDDEN HPyContext *_ctx_for_trampolines;
+#  define _HPy_DEFINE_TRAMPOLINE_CONTEXT _HPy_HIDDEN _HPy_TRAMPOLINE_CONTEXT
+extern _HPy_HIDDEN _HPy_TRAMPOLINE_CONTEXT
 #endif
 
 /* HPy_MODINIT(NAME, moduledef) exports the module. NAME is the last part of the module's name, with '-' as '_'; moduledef
    is a static HPyModuleDef. */
+#ifdef HPY_ABI_CPYTHON
+
+/* Fills the context in and gives CPython the module's definition. */
+HPyAPI_HELPER PyObject *_HPyModule_Init(HPyContext *ctx, HPyModuleDef *def);
+
+#define HPy_MODINIT(ext_name, mod_def)                                                                   \
+    _HPy_DEFINE_TRAMPOLINE_CONTEXT                                                                       \
+    PyMODINIT_FUNC PyInit_##ext_name(void);                                                              \
+    PyMODINIT_FUNC PyInit_##ext_name(void) { return _HPyModule_Init(&_hpy_context, &mod_def); }
+
+#else
+
 #define HPy_MODINIT(ext_name, mod_def)                                                                   \
     HPy_EXPORTED_FUNC uint32_t get_required_hpy_major_version_##ext_name(void);                          \
     HPy_EXPORTED_FUNC uint32_t get_required_hpy_major_version_##ext_name(void) { return HPY_ABI_VERSION; } \
@@ -31,5 +50,7 @@ extern _HPy_HIDDEN HPyContext *_ctx_for_trampolines;
     }                                                                                                    \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void);                                            \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void) { return &mod_def; }
+
+#endif /* HPY_ABI_CPYTHON */
 
 #endif /* HPY_HPYMODULE_H */

@@ -60,6 +60,12 @@ pub struct Function {
     pub pending: bool,
     pub cpython: Option<String>,
     pub twin: Option<String>,
+    /// The C code of the CPython ABI's function, over `Python.h`. A function with neither this nor `cpython` is in the static
+    /// library.
+    pub inline: Option<String>,
+    /// Called by trampolines of universal binaries only, and not there in the CPython ABI.
+    #[serde(default)]
+    pub runtime_only: bool,
     pub raises: String,
     pub python: String,
     pub doc: String,
@@ -138,6 +144,26 @@ impl Signature {
         let (result, params) = text.split_once("(*impl)(")?;
         let params = params.strip_suffix(')')?;
         Some((result.trim().to_string(), params.split(',').map(Decl::parse).collect()))
+    }
+
+    /// What CPython passes, and whether it is an object that becomes a handle: for signatures whose implementation takes just
+    /// that, one by one, behind the context.
+    pub fn passed_as_they_are(&self) -> Option<Vec<(Decl, bool)>> {
+        let (_, params) = self.implementation()?;
+        let fields = self.trampoline_args.iter().map(|arg| Decl::parse(arg));
+        let fields: Vec<_> = fields.filter(|field| field.name != "result").collect();
+        // Without arguments there is no trampoline; that a created module is no plain one has to be checked.
+        let by_hand = self.trampoline_args.is_empty() || self.short_name() == "MOD_CREATE";
+        if by_hand || params.len() != fields.len() + 1 {
+            return None;
+        }
+        let (object, handle) = (Decl::parse_type("cpy_PyObject *"), Decl::parse_type("HPy"));
+        let with_kind = |(param, field): (&Decl, Decl)| match () {
+            () if field.ty == object && param.ty == handle => Some((field, true)),
+            () if field.ty == param.ty => Some((field, false)),
+            () => None,
+        };
+        params[1..].iter().zip(fields).map(with_kind).collect()
     }
 }
 
@@ -224,6 +250,11 @@ impl Member<'_> {
 impl Function {
     pub fn params(&self) -> Vec<Decl> {
         self.params.iter().map(|param| Decl::parse(&param.c)).collect()
+    }
+
+    /// Whether the CPython ABI has it in its static library, and not inline in a header.
+    pub fn is_in_library(&self) -> bool {
+        self.cpython.is_none() && self.inline.is_none() && !self.runtime_only
     }
 
     /// What the function behind the context member returns.

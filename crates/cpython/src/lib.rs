@@ -6,13 +6,17 @@
 //!
 //! * [`context`] holds the table and fills in its constants.
 //! * [`module`] makes CPython's module definition from an extension's.
-//! * `trampoline` is where calls from CPython enter an extension.
+//! * `trampoline` is where calls from CPython enter an extension of the universal or hybrid ABI.
+//!
+//! The runtime contains this crate, and so does the static library of the CPython ABI (`hpy-helpers`), which must not be able to
+//! panic. What that needs of here is without `Vec`, `format!` and the like; [`context::universal`] is the runtime's alone.
 #![allow(non_snake_case, non_upper_case_globals, reason = "the API keeps its C names")]
 
 mod autogen_constants;
 mod autogen_direct;
 mod autogen_trampolines;
 
+mod array;
 mod builder;
 mod bytes;
 mod call;
@@ -24,6 +28,7 @@ mod eval;
 mod global;
 pub mod handle;
 mod item;
+mod lasting;
 mod legacy;
 mod list;
 mod long;
@@ -33,6 +38,8 @@ mod tracker;
 mod trampoline;
 mod tuple;
 mod types;
+
+pub use types::lifecycle::traverse_from_trampoline;
 
 /// The runtime: its functions are those of the interpreter the library is loaded into.
 pub struct CPython;

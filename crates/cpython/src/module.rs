@@ -3,11 +3,12 @@
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
 use core::ptr::{null, null_mut};
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
 use pyo3_ffi::*;
+
+use crate::array::Array;
+use crate::lasting::{Entry, Lasting, zeroed};
 
 /// An exception is set.
 #[derive(Debug)]
@@ -30,26 +31,44 @@ macro_rules! create_stands_alone {
     };
 }
 
-/// Definitions that have been made, by the address of the extension's. Modules point into them for good.
-static DEFINITIONS: Mutex<Option<HashMap<usize, usize>>> = Mutex::new(None);
+/// What has been made of an extension's definition. Modules point into it for good.
+#[repr(C)]
+struct Made {
+    next: *mut Made,
+    from: *mut HPyModuleDef,
+    def: PyModuleDef,
+}
+
+// SAFETY: the link comes first.
+unsafe impl Entry for Made {
+    fn is_same(&self, other: &Made) -> bool {
+        self.from == other.from
+    }
+}
+
+static DEFINITIONS: Lasting<Made> = Lasting::new();
 
 /// CPython's definition of an extension's module. Loading a module again gives the same one.
 ///
 /// # Safety
 /// The extension's definition has to stay where it is, unchanged, for as long as the process runs.
 pub unsafe fn definition(hpydef: *mut HPyModuleDef) -> Result<*mut PyModuleDef> {
-    let key = hpydef.addr();
-    {
-        let mut made = DEFINITIONS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&def) = made.get_or_insert_default().get(&key) {
-            return Ok(core::ptr::with_exposed_provenance_mut(def));
+    let known = DEFINITIONS.find(|made| made.from == hpydef);
+    // SAFETY: as this function's; a new entry is ours until it is published.
+    let made = unsafe {
+        match known {
+            Some(made) => made,
+            None => {
+                let def = make_definition(&*hpydef)?;
+                let made = zeroed::<Made>(size_of::<Made>())?;
+                (*made).from = hpydef;
+                (&raw mut (*made).def).write(def);
+                DEFINITIONS.publish(made)
+            }
         }
-    }
-    // SAFETY: as this function's.
-    let def = unsafe { Box::into_raw(Box::new(make_definition(&*hpydef)?)) };
-    let mut made = DEFINITIONS.lock().unwrap_or_else(PoisonError::into_inner);
-    let def = *made.get_or_insert_default().entry(key).or_insert(def.expose_provenance());
-    Ok(core::ptr::with_exposed_provenance_mut(def))
+    };
+    // CPython counts references in it.
+    Ok((&raw const made.def).cast_mut())
 }
 
 /// # Safety
@@ -63,17 +82,17 @@ unsafe fn make_definition(hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
             c"Module state is not supported yet in HPy, set HPyModuleDef.size = 0 if module state is not needed",
         ));
     }
+    let mut defines = Array::new();
     // SAFETY: the list of definitions ends with null.
-    let defines: Vec<*mut HPyDef> = unsafe { null_ended(hpydef.defines) }.collect();
-    let mut methods = Vec::new();
+    for define in unsafe { null_ended(hpydef.defines) } {
+        defines.push(define)?;
+    }
+    let mut methods = Array::new();
     // SAFETY: as this function's.
     let (slots, creates) = unsafe {
-        add_methods(&defines, hpydef.legacy_methods.cast(), |method| {
-            methods.push(method);
-            Ok(())
-        })?;
-        methods.push(PyMethodDef::zeroed());
-        slots(&defines)?
+        add_methods(defines.as_slice(), hpydef.legacy_methods.cast(), |method| methods.push(method))?;
+        methods.push(PyMethodDef::zeroed())?;
+        slots(defines.as_slice())?
     };
     let others = !hpydef.legacy_methods.is_null() || !hpydef.doc.is_null() || !hpydef.globals.is_null();
     if creates && others {
@@ -84,8 +103,8 @@ unsafe fn make_definition(hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
         m_name: null(),
         m_doc: hpydef.doc,
         m_size: 0,
-        m_methods: leak(methods),
-        m_slots: leak(slots),
+        m_methods: methods.leak(),
+        m_slots: slots.leak(),
         m_traverse: None,
         m_clear: None,
         m_free: None,
@@ -105,10 +124,6 @@ pub(crate) unsafe fn null_ended<T>(list: *mut *mut T) -> impl Iterator<Item = *m
         next = unsafe { next.add(1) };
         Some(item)
     })
-}
-
-fn leak<T>(items: Vec<T>) -> *mut T {
-    Box::leak(items.into_boxed_slice()).as_mut_ptr()
 }
 
 /// Hands over the methods of the definitions, then the legacy ones.
@@ -162,8 +177,8 @@ pub(crate) unsafe fn add_methods(
 }
 
 /// The slots, with the end mark, and whether one of them creates the module.
-unsafe fn slots(defines: &[*mut HPyDef]) -> Result<(Vec<PyModuleDef_Slot>, bool)> {
-    let mut slots = Vec::new();
+unsafe fn slots(defines: &[*mut HPyDef]) -> Result<(Array<PyModuleDef_Slot>, bool)> {
+    let mut slots = Array::new();
     let mut creates = false;
     let mut others = false;
     for &define in defines {
@@ -201,12 +216,12 @@ unsafe fn slots(defines: &[*mut HPyDef]) -> Result<(Vec<PyModuleDef_Slot>, bool)
         }
         // SAFETY: a function pointer is as wide as any pointer.
         let value = unsafe { transmute::<HPyCFunction, *mut c_void>(slot.cpy_trampoline) };
-        slots.push(PyModuleDef_Slot { slot: number, value });
+        slots.push(PyModuleDef_Slot { slot: number, value })?;
     }
     if creates && others {
         return Err(system_error_text(create_stands_alone!("other slots or methods")));
     }
-    slots.push(PyModuleDef_Slot { slot: 0, value: null_mut() });
+    slots.push(PyModuleDef_Slot { slot: 0, value: null_mut() })?;
     Ok((slots, creates))
 }
 
@@ -225,7 +240,7 @@ fn system_error_text(message: &'static str) -> PythonError {
 ///
 /// # Safety
 /// The object is null, with an exception set, or the caller's reference.
-pub(crate) unsafe fn check_created_module(module: *mut PyObject) -> *mut PyObject {
+pub unsafe fn check_created_module(module: *mut PyObject) -> *mut PyObject {
     // SAFETY: as this function's.
     unsafe {
         if !module.is_null() && PyModule_Check(module) != 0 {

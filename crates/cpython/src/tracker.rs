@@ -1,13 +1,14 @@
 //! Trackers: handles that are closed together.
 
 use core::ffi::c_int;
-use std::alloc::{Layout, alloc, dealloc};
+use core::mem::size_of;
 
 use hpy_abi::runtime::Tracker;
 use hpy_abi::*;
 use pyo3_ffi::*;
 
 use crate::CPython;
+use crate::array::Array;
 use crate::handle::to_object;
 
 /// Room for a tracker made with size 0.
@@ -15,11 +16,10 @@ const DEFAULT_CAPACITY: usize = 5;
 
 /// Behind the tracker's word. Has room for one handle more at any time, so that [`Tracker::ctx_Tracker_Add`] can keep a
 /// handle even when it fails to make room for the next.
-type Handles = Vec<HPy>;
+type Handles = Array<HPy>;
 
-unsafe fn handles<'a>(ht: HPyTracker) -> &'a mut Handles {
-    // SAFETY: the word is the address of a box that the caller has not closed, and a tracker is used by one thread.
-    unsafe { &mut *core::ptr::with_exposed_provenance_mut(ht._i.cast_unsigned()) }
+fn address(ht: HPyTracker) -> *mut Handles {
+    core::ptr::with_exposed_provenance_mut(ht._i.cast_unsigned())
 }
 
 impl Tracker for CPython {
@@ -31,13 +31,13 @@ impl Tracker for CPython {
             Err(_) => usize::MAX,
         };
         let mut handles = Handles::new();
-        // SAFETY: the layout is that of the box which Close makes of it; the caller holds the interpreter.
+        if handles.reserve(capacity.saturating_add(1)).is_err() {
+            return HPyTracker::NULL;
+        }
+        // SAFETY: the caller holds the interpreter; the block is ours.
         unsafe {
-            let tracker = alloc(Layout::new::<Handles>()).cast::<Handles>();
-            if tracker.is_null() || handles.try_reserve_exact(capacity.saturating_add(1)).is_err() {
-                if !tracker.is_null() {
-                    dealloc(tracker.cast(), Layout::new::<Handles>());
-                }
+            let tracker = PyMem_Malloc(size_of::<Handles>()).cast::<Handles>();
+            if tracker.is_null() {
                 PyErr_NoMemory();
                 return HPyTracker::NULL;
             }
@@ -47,27 +47,25 @@ impl Tracker for CPython {
     }
 
     unsafe extern "C" fn ctx_Tracker_Add(_ctx: *mut HPyContext, ht: HPyTracker, h: HPy) -> c_int {
-        // SAFETY: the caller's tracker is open.
-        let handles = unsafe { handles(ht) };
-        handles.push(h);
-        if handles.try_reserve(1).is_err() {
-            // SAFETY: the caller holds the interpreter.
-            unsafe { PyErr_NoMemory() };
+        // SAFETY: the caller's tracker is open, and used by one thread.
+        let handles = unsafe { &mut *address(ht) };
+        if handles.push(h).and_then(|()| handles.reserve_one()).is_err() {
             return -1;
         }
         0
     }
 
     unsafe extern "C" fn ctx_Tracker_ForgetAll(_ctx: *mut HPyContext, ht: HPyTracker) {
-        // SAFETY: the caller's tracker is open.
-        unsafe { handles(ht) }.clear();
+        // SAFETY: the caller's tracker is open, and used by one thread.
+        unsafe { (*address(ht)).clear() };
     }
 
     unsafe extern "C" fn ctx_Tracker_Close(_ctx: *mut HPyContext, ht: HPyTracker) {
         // SAFETY: the caller gives the tracker up, and with it the handles in it.
         unsafe {
-            let handles = Box::from_raw(handles(ht));
-            for h in *handles {
+            let handles = address(ht).read();
+            PyMem_Free(address(ht).cast());
+            for &h in handles.as_slice() {
                 Py_XDECREF(to_object(h));
             }
         }

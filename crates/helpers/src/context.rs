@@ -4,9 +4,13 @@
 use core::ffi::{CStr, c_char, c_int, c_long, c_longlong, c_ulong, c_ulonglong};
 use core::mem::{forget, size_of};
 
-use hpy_abi::{
-    HPy, HPy_EQ, HPyContext, HPyListBuilder, HPyTracker, HPyTupleBuilder, HPyType_Spec, HPyType_SpecParam, calls,
-};
+#[cfg(not(feature = "cpython"))]
+use hpy_abi::calls as api;
+#[cfg(feature = "cpython")]
+use hpy_abi::runtime::*;
+use hpy_abi::{HPy, HPy_EQ, HPyContext, HPyListBuilder, HPyTracker, HPyTupleBuilder, HPyType_Spec, HPyType_SpecParam};
+#[cfg(feature = "cpython")]
+use hpy_cpython::CPython as api;
 
 use crate::buffer::OutOfMemory;
 use crate::message::Message;
@@ -22,11 +26,11 @@ pub struct Raised;
 #[derive(Clone, Copy)]
 pub struct Context(*mut HPyContext);
 
-/// Calls a member of the table.
+/// Calls a member of the table; in the CPython ABI, where there is no table, what would be in it.
 macro_rules! call {
     ($context:expr, $member:ident $(, $argument:expr)*) => {
         // SAFETY: who made this `Context` vouched for it and for all handles; pointers are to what outlives the call.
-        unsafe { calls::$member($context.0 $(, $argument)*) }
+        unsafe { api::$member($context.0 $(, $argument)*) }
     };
 }
 

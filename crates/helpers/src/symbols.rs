@@ -9,9 +9,12 @@ macro_rules! hide {
         core::arch::global_asm!($(concat!(".private_extern _", $name)),*);
 
         #[cfg(test)]
+        #[allow(dead_code, reason = "only that of this file is compared with something")]
         const HIDDEN: &[&str] = &[$($name),*];
     };
 }
+#[cfg(feature = "cpython")]
+pub(crate) use hide;
 
 hide! {
     "_HPyArg_CountOutputs"
@@ -28,6 +31,13 @@ hide! {
     "HPyHelpers_PackArgsAndKeywords"
     "HPyStructSequence_NewType"
     "HPyStructSequence_New"
+}
+
+#[cfg(feature = "cpython")]
+hide! {
+    "_HPyModule_Init"
+    "_HPyModule_CheckCreated"
+    "_HPyType_Traverse"
 }
 
 #[cfg(test)]

@@ -183,8 +183,8 @@ class _BuildExt:
         libraries = devel.get_static_libs(abi)
         if libraries is None and not devel.get_extra_sources():
             raise SetupError(
-                f"this version of hpy cannot build for the HPy ABI {abi!r} yet (extension {extension.name!r}); "
-                "choose another with --hpy-abi=universal"
+                f"this installation of hpy has no library for the HPy ABI {abi!r} in {devel.base_dir / 'lib'}, which "
+                f"extension {extension.name!r} has to be linked with; install hpy again"
             )
         extension.hpy_abi = abi
         extension.include_dirs += devel.get_extra_include_dirs()

@@ -26,7 +26,7 @@ pub fn headers(spec: &Spec) -> Vec<(&'static str, String)> {
 }
 
 /// A header's frame: banner, include guard, body.
-fn header(name: &str, sources: &str, body: &str) -> String {
+pub fn header(name: &str, sources: &str, body: &str) -> String {
     let guard = format!("HPY_GENERATED_{}_H", name.to_uppercase());
     let [first, second] = banner(sources);
     format!("/* {first}\n   {second} */\n#ifndef {guard}\n#define {guard}\n\n{body}\n#endif /* {guard} */\n")
@@ -138,7 +138,7 @@ fn slots(spec: &Spec) -> String {
     header("slots", "spec/slots.toml", &body)
 }
 
-fn params(function: &Function) -> String {
+pub fn params(function: &Function) -> String {
     let mut text = String::from("HPyContext *ctx");
     for param in &function.params {
         write!(text, ", {}", param.c).unwrap();
@@ -185,6 +185,15 @@ fn function_comment(function: &Function) -> String {
     comment(&doc, "")
 }
 
+/// What follows the call in a function whose member returns nothing.
+pub fn after_call(function: &Function) -> &'static str {
+    match (&function.member_returns, function.fails) {
+        (Some(_), _) => "\n    return HPy_NULL;",
+        (None, Fails::Aborts) => "\n    abort(); /* not reached; compilers want to see it */",
+        _ => "",
+    }
+}
+
 fn functions(spec: &Spec) -> String {
     let mut body = String::new();
     for family in &spec.families {
@@ -204,11 +213,7 @@ fn functions(spec: &Spec) -> String {
             let arguments: String = function.params().iter().map(|param| format!(", {}", param.name)).collect();
             let call = format!("ctx->{}(ctx{arguments});", function.member);
             let returns_void = Decl::parse_type(function.member_returns()).is_void();
-            let after = match (&function.member_returns, function.fails) {
-                (Some(_), _) => "\n    return HPy_NULL;",
-                (None, Fails::Aborts) => "\n    abort(); /* not reached; compilers want to see it */",
-                _ => "",
-            };
+            let after = after_call(function);
             writeln!(body, "    {}{call}{after}\n}}\n", if returns_void { "" } else { "return " }).unwrap();
         }
     }
@@ -229,32 +234,59 @@ fn trampolines(spec: &Spec) -> String {
     header("trampolines", "spec/signatures.toml", &body)
 }
 
+/// The function that CPython calls for a signature, as far as it follows from the argument struct.
+pub struct Trampoline {
+    /// What CPython passes, without the result.
+    pub fields: Vec<Decl>,
+    pub result: Option<Decl>,
+    /// `static RESULT SYM(PARAMETERS)`, the brace, and what keeps compilers quiet.
+    pub head: Vec<String>,
+}
+
+impl Trampoline {
+    pub fn new(signature: &Signature) -> Trampoline {
+        let mut fields: Vec<Decl> = signature.trampoline_args.iter().map(|arg| Decl::parse(arg)).collect();
+        let result = fields.pop_if(|field| field.name == "result");
+        let result_type = match signature.trampoline_args.last() {
+            Some(declared) if result.is_some() => {
+                declared.strip_suffix("result").expect("the field is called result").trim_end()
+            }
+            _ => "void",
+        };
+        let mut params: Vec<_> = signature.trampoline_args[..fields.len()].iter().map(String::as_str).collect();
+        let unused = UNUSED_TRAMPOLINE_PARAMS.iter().find(|(name, _)| *name == signature.short_name());
+        params.extend(unused.map(|(_, param)| *param));
+        let mut head = vec![format!("static {result_type} SYM({})", params.join(", ")), "{".to_string()];
+        if let Some((_, param)) = unused {
+            head.push(format!("    (void){};", Decl::parse(param).name));
+        }
+        Trampoline { fields, result, head }
+    }
+}
+
+/// A macro over several lines.
+pub fn macro_definition(head: &str, lines: &[String]) -> String {
+    let mut text = format!("#define {head} \\\n");
+    let last = lines.len() - 1;
+    for (index, line) in lines.iter().enumerate() {
+        writeln!(text, "    {line}{}", if index == last { "\n" } else { " \\" }).unwrap();
+    }
+    text
+}
+
 fn trampoline(signature: &Signature) -> String {
     let short = signature.short_name();
-    let fields: Vec<Decl> = signature.trampoline_args.iter().map(|arg| Decl::parse(arg)).collect();
-    let has_result = fields.last().is_some_and(|field| field.name == "result");
-    let (result_type, result_init) = match fields.last() {
-        Some(result) if has_result => {
-            let declared = signature.trampoline_args.last().expect("not empty");
-            let ty = declared.strip_suffix("result").expect("the field is called result").trim_end();
-            (ty.to_string(), if result.ty.is_pointer() { ", NULL" } else { ", 0" })
-        }
-        _ => ("void".to_string(), ""),
+    let Trampoline { fields, result, head: mut lines } = Trampoline::new(signature);
+    let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+    let result_init = match &result {
+        Some(result) if result.ty.is_pointer() => ", NULL",
+        Some(_) => ", 0",
+        None => "",
     };
-    let count = fields.len() - usize::from(has_result);
-    let names: Vec<_> = fields[..count].iter().map(|field| field.name.as_str()).collect();
-    let mut params: Vec<_> = signature.trampoline_args[..count].iter().map(String::as_str).collect();
-    let unused = UNUSED_TRAMPOLINE_PARAMS.iter().find(|(name, _)| *name == short);
-    params.extend(unused.map(|(_, param)| *param));
-
-    let mut lines = vec![format!("static {result_type} SYM({})", params.join(", ")), "{".to_string()];
-    if let Some((_, param)) = unused {
-        lines.push(format!("    (void){};", Decl::parse(param).name));
-    }
     lines.push(format!("    _HPyFunc_args_{short} a = {{ {}{result_init} }};", names.join(", ")));
     lines.push("    _HPy_CallRealFunctionFromTrampoline(".to_string());
     lines.push(format!("        _ctx_for_trampolines, {}, (HPyCFunction)IMPL, &a);", signature.name));
-    if has_result {
+    if result.is_some() {
         lines.push("    return a.result;".to_string());
     }
     lines.push("}".to_string());
@@ -264,10 +296,5 @@ fn trampoline(signature: &Signature) -> String {
         writeln!(text, "    {arg};").unwrap();
     }
     writeln!(text, "}} _HPyFunc_args_{short};\n").unwrap();
-    writeln!(text, "#define _HPyFunc_TRAMPOLINE_{}(SYM, IMPL) \\", signature.name).unwrap();
-    let last = lines.len() - 1;
-    for (index, line) in lines.iter().enumerate() {
-        writeln!(text, "    {line}{}", if index == last { "\n" } else { " \\" }).unwrap();
-    }
-    text
+    text + &macro_definition(&format!("_HPyFunc_TRAMPOLINE_{}(SYM, IMPL)", signature.name), &lines)
 }

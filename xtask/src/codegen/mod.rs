@@ -1,6 +1,7 @@
 //! `cargo xtask gen`: everything that is derived from the spec.
 
 mod c;
+mod cpython;
 mod reference;
 mod rust;
 
@@ -73,7 +74,7 @@ fn orphans(root: &Path, outputs: &[Output]) -> Result<Vec<PathBuf>, String> {
 fn generate(spec: &Spec) -> Result<Vec<Output>, String> {
     let mut outputs = Vec::new();
     let include = Path::new("include/hpy/generated");
-    for (name, text) in c::headers(spec) {
+    for (name, text) in c::headers(spec).into_iter().chain(cpython::headers(spec)) {
         outputs.push(Output { path: include.join(name), text });
     }
     for (path, text) in rust::sources(spec) {

@@ -47,6 +47,7 @@ pub fn sources(spec: &Spec) -> Vec<(&'static str, String)> {
         ("crates/cpython/src/autogen_constants.rs", constants(spec)),
         ("crates/cpython/src/autogen_direct.rs", direct(spec)),
         ("crates/cpython/src/autogen_trampolines.rs", trampolines(spec)),
+        ("crates/helpers/src/autogen_library.rs", library(spec)),
     ]
 }
 
@@ -364,8 +365,8 @@ fn calls(spec: &Spec) -> String {
 fn constants(spec: &Spec) -> String {
     let mut body = String::from(
         "use hpy_abi::HPyContext;\nuse pyo3_ffi::*;\nuse crate::handle::to_handle;\n\n\
-         /// Fills in the constants that CPython has as C objects.\n///\n/// # Safety\n/// The interpreter has to be initialised.\n\
-         pub unsafe fn fill(ctx: &mut HPyContext) {\n// SAFETY: these objects live as long as the interpreter does.\nunsafe {\n",
+         /// Fills in the constants that CPython has as C objects.\n///\n/// # Safety\n/// The interpreter has to be initialised, and the context be the caller's to write.\n\
+         pub unsafe fn fill(ctx: *mut HPyContext) {\n// SAFETY: as this function's; the objects live as long as the interpreter does.\nunsafe {\n",
     );
     for constant in &spec.constants {
         let Some(cpython) = &constant.cpython else { continue };
@@ -374,7 +375,7 @@ fn constants(spec: &Spec) -> String {
             "type" => format!("&raw mut {cpython} as *mut PyObject"),
             _ => cpython.clone(),
         };
-        writeln!(body, "ctx.{} = to_handle({value});", constant.name).unwrap();
+        writeln!(body, "(*ctx).{} = to_handle({value});", constant.name).unwrap();
     }
     body += "}\n}\n";
     source("spec/constants.toml", "The constant handles.", &body)
@@ -467,32 +468,20 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
 }
 
 fn trampoline_arm(signature: &Signature) -> Option<String> {
-    let (result, params) = signature.implementation()?;
-    let fields: Vec<Decl> = signature.trampoline_args.iter().map(|arg| Decl::parse(arg)).collect();
-    let passed: Vec<_> = fields.iter().filter(|field| field.name != "result").collect();
-    // Without arguments there is no trampoline; the checks on a created module are not ours.
-    let by_hand = signature.trampoline_args.is_empty() || signature.short_name() == "MOD_CREATE";
-    if by_hand || params.len() != passed.len() + 1 {
-        return None;
-    }
-    let object = Decl::parse_type("cpy_PyObject *");
-    let handle = Decl::parse_type("HPy");
-    let mut arguments = Vec::new();
-    for (param, field) in params[1..].iter().zip(passed) {
-        let name = ident(&field.name);
-        if field.ty == object && param.ty == handle {
-            arguments.push(format!("to_handle(a.{name}.cast())"));
-        } else if field.ty == param.ty {
-            arguments.push(format!("a.{name}"));
-        } else {
-            return None;
-        }
-    }
+    let passed = signature.passed_as_they_are()?;
+    let (result, _) = signature.implementation()?;
+    let arguments: Vec<_> = passed
+        .iter()
+        .map(|(field, is_object)| {
+            let name = ident(&field.name);
+            if *is_object { format!("to_handle(a.{name}.cast())") } else { format!("a.{name}") }
+        })
+        .collect();
     let short = signature.short_name();
     let call = format!("f(ctx, {})", arguments.join(", "));
     let assign = match Decl::parse_type(&result) {
         ty if ty.is_void() => format!("{call};"),
-        ty if ty == handle => format!("a.result = to_object({call}).cast();"),
+        ty if ty == Decl::parse_type("HPy") => format!("a.result = to_object({call}).cast();"),
         _ => format!("a.result = {call};"),
     };
     Some(format!(
@@ -504,4 +493,32 @@ fn trampoline_arm(signature: &Signature) -> Option<String> {
         signature.name,
         short.to_lowercase()
     ))
+}
+
+/// What C calls in the CPython ABI where a function is not inline.
+fn library(spec: &Spec) -> String {
+    let mut body = String::from(
+        "use core::ffi::{c_char, c_int, c_void};\nuse hpy_abi::runtime::*;\nuse hpy_abi::*;\nuse hpy_cpython::CPython;\n",
+    );
+    let functions: Vec<_> = spec.functions().filter(|function| function.is_in_library()).collect();
+    for function in &functions {
+        writeln!(
+            body,
+            "/// `{}`\n#[unsafe(no_mangle)]\nunsafe extern \"C\" fn {}({}){} {{\n\
+             // SAFETY: as for the function of the context.\nunsafe {{ CPython::{}(ctx{}) }}\n}}",
+            function.name,
+            super::cpython::symbol(function),
+            rust_params(function),
+            rust_result(function),
+            function.member,
+            arguments(function)
+        )
+        .unwrap();
+    }
+    body += "crate::symbols::hide! {\n";
+    for function in &functions {
+        writeln!(body, "\"{}\"", super::cpython::symbol(function)).unwrap();
+    }
+    body += "}\n";
+    source("spec/functions/", "The functions of the CPython ABI that are not inline in its headers.", &body)
 }

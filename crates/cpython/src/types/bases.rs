@@ -7,8 +7,8 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::create::raise;
-use super::definition::Definition;
-use super::shape;
+use super::definition::{self, Definition};
+use super::{functions, shape};
 use crate::handle::{new_ref, to_object};
 use crate::module::{PythonError, Result};
 
@@ -161,6 +161,35 @@ pub unsafe fn any_collected(bases: *mut PyObject) -> bool {
     }
 }
 
+/// What the bases have of `HPy_tp_call`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum BaseCall {
+    None,
+    /// The hidden field, while calls go to something else, such as a `__call__` written in Python.
+    Hidden,
+    /// The hidden field and our `tp_call`.
+    Ours,
+}
+
+/// What the bases have of `HPy_tp_call`, which gives objects a hidden field.
+pub unsafe fn hidden_call(bases: *mut PyObject) -> BaseCall {
+    let mut found = BaseCall::None;
+    // SAFETY: null or a tuple, which may hold anything: what is no type is refused when the type is made.
+    unsafe {
+        let count = if bases.is_null() { 0 } else { PyTuple_GET_SIZE(bases) };
+        for index in (0..count).rev() {
+            let base = PyTuple_GET_ITEM(bases, index);
+            if PyType_Check(base) == 0 || super::call::of_type(base.cast()).is_none() {
+                continue;
+            }
+            let call = (*base.cast::<PyTypeObject>()).tp_call;
+            let ours = call.map_or(0, |call| call as usize) == functions::ours().call as usize;
+            found = if ours { BaseCall::Ours } else { BaseCall::Hidden };
+        }
+    }
+    found
+}
+
 /// Refuses a struct that would start inside of a built-in base, before CPython does with words of its own.
 pub unsafe fn check_room(bases: *mut PyObject, spec: &HPyType_Spec) -> Result<()> {
     let is_legacy = spec.builtin_shape == HPyType_BuiltinShape_Legacy;
@@ -198,7 +227,8 @@ pub unsafe fn check_inheritance(tp: *mut PyTypeObject, spec: &HPyType_Spec, basi
     // SAFETY: the type is new and has a base.
     unsafe {
         let base = (*tp).tp_base;
-        let base_shape = Definition::of_nearest(base).map(|definition| definition.shape);
+        let nearest = definition::nearest(base);
+        let base_shape = Definition::of(nearest).map(|definition| definition.shape);
         let base_is_pure = base_shape.is_some_and(|shape| shape != HPyType_BuiltinShape_Legacy);
         if spec.builtin_shape == HPyType_BuiltinShape_Legacy {
             if base_is_pure {
@@ -221,6 +251,12 @@ pub unsafe fn check_inheritance(tp: *mut PyTypeObject, spec: &HPyType_Spec, basi
             let format = c"HPyType_Spec.builtin_shape of '%s' (%d) is not that of its base '%s' (%d)";
             let theirs = base_shape.map_or(0, |shape| shape.0);
             return Err(raise!(PyExc_TypeError, format, spec.name, spec.builtin_shape.0, (*base).tp_name, theirs));
+        }
+        if base_is_pure && (*nearest).tp_basicsize < (*base).tp_basicsize {
+            let format =
+                c"HPyType_Spec.basicsize of '%s' has to be 0: its base '%s' has memory of its own (slots or a \
+                           dictionary) where a struct would go on behind that of '%s'";
+            return Err(raise!(PyExc_TypeError, format, spec.name, (*base).tp_name, (*nearest).tp_name));
         }
         if basicsize < (*base).tp_basicsize {
             let format =

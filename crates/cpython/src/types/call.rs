@@ -8,6 +8,7 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::definition::Definition;
+use super::functions;
 
 /// The hidden field of an instance.
 unsafe fn field(object: *mut PyObject) -> *mut Option<vectorcallfunc> {
@@ -22,10 +23,24 @@ unsafe fn has_protocol(object: *mut PyObject) -> bool {
     unsafe {
         let tp = Py_TYPE(object);
         let call = (*tp).tp_call.map_or(0, |call| call as usize);
-        let ours = call == tp_call as ternaryfunc as usize;
+        let ours = call == functions::ours().call as usize;
         let explicit = call == PyVectorcall_Call as ternaryfunc as usize && Definition::of_nearest(tp).is_some();
         (*tp).tp_vectorcall_offset > 0 && (ours || explicit)
     }
+}
+
+/// The function for all instances of a type, its own or that of the nearest base with one.
+pub unsafe fn of_type(mut tp: *mut PyTypeObject) -> Option<vectorcallfunc> {
+    // SAFETY: a type keeps its bases alive.
+    unsafe {
+        while !tp.is_null() {
+            if let Some(call) = Definition::of(tp).and_then(|definition| definition.call) {
+                return Some(call);
+            }
+            tp = (*tp).tp_base;
+        }
+    }
+    None
 }
 
 /// Gives an instance the function that its type has for all.
@@ -36,7 +51,7 @@ pub unsafe fn initialize(object: *mut PyObject) {
     // SAFETY: as this function's.
     unsafe {
         if has_protocol(object) {
-            let call = Definition::of_nearest(Py_TYPE(object)).and_then(|definition| definition.call);
+            let call = of_type(Py_TYPE(object));
             field(object).write_unaligned(call.or(field(object).read_unaligned()));
         }
     }
@@ -47,15 +62,7 @@ pub unsafe extern "C" fn tp_call(object: *mut PyObject, args: *mut PyObject, kwa
     // SAFETY: CPython passes an instance of a type that has this function.
     unsafe {
         if field(object).read_unaligned().is_none() {
-            let mut tp = Py_TYPE(object);
-            // The nearest type of ours that has a function; one of ours without may derive from one with.
-            while !tp.is_null() {
-                if let Some(call) = Definition::of(tp).and_then(|definition| definition.call) {
-                    field(object).write_unaligned(Some(call));
-                    break;
-                }
-                tp = (*tp).tp_base;
-            }
+            field(object).write_unaligned(of_type(Py_TYPE(object)));
         }
         PyVectorcall_Call(object, args, kwargs)
     }

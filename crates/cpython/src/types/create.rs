@@ -7,9 +7,10 @@ use core::ptr::null_mut;
 use hpy_abi::*;
 use pyo3_ffi::*;
 
+use super::bases::BaseCall;
 use super::definition::{self, Definition, Parts, READONLY};
-use super::list::List;
-use super::{bases, call, lifecycle, shape};
+use super::{bases, functions, shape};
+use crate::array::Array;
 use crate::module::{self, PythonError, Result};
 
 /// Sets an exception with a formatted message.
@@ -32,7 +33,7 @@ pub unsafe fn from_spec(spec: &HPyType_Spec, params: *const HPyType_SpecParam) -
             return Err(raise!(PyExc_TypeError, c"HPyType_Spec.name is NULL"));
         }
         bases::check(params, spec.name)?;
-        let mut defines = List::new();
+        let mut defines = Array::new();
         for define in module::null_ended(spec.defines) {
             defines.push(define)?;
         }
@@ -41,8 +42,8 @@ pub unsafe fn from_spec(spec: &HPyType_Spec, params: *const HPyType_SpecParam) -
         let bases = bases::tuple(params)?;
         let meta = bases::metaclass(params)?;
         bases::check_room(bases.as_ptr(), spec)?;
+        builder.base_call = bases::hidden_call(bases.as_ptr());
         builder.add_slots(bases::any_collected(bases.as_ptr()))?;
-        lifecycle::learn()?;
         let result = builder.create(bases.as_ptr(), meta)?;
         // A hybrid extension may ask for these itself.
         const MANAGED: c_uint = 1 << 3 | 1 << 4;
@@ -79,9 +80,10 @@ struct Builder<'a> {
     traverse: HPyFunc_traverseproc,
     destroy: HPyFunc_destroyfunc,
     call: Option<vectorcallfunc>,
+    base_call: BaseCall,
     vectorcall_offset: isize,
-    members: List<PyMemberDef>,
-    slots: List<PyType_Slot>,
+    members: Array<PyMemberDef>,
+    slots: Array<PyType_Slot>,
 }
 
 impl<'a> Builder<'a> {
@@ -95,9 +97,10 @@ impl<'a> Builder<'a> {
             traverse: None,
             destroy: None,
             call: None,
+            base_call: BaseCall::None,
             vectorcall_offset: 0,
-            members: List::new(),
-            slots: List::new(),
+            members: Array::new(),
+            slots: Array::new(),
         }
     }
 
@@ -221,7 +224,9 @@ impl<'a> Builder<'a> {
             if spec.basicsize != 0 {
                 self.basicsize = spec.basicsize as isize + head;
             }
-            if self.call.is_some() {
+            // A struct of its own may begin with the base's, and go on where the base has the hidden field.
+            let moves_field = self.base_call != BaseCall::None && self.basicsize != 0 && !self.has_explicit_field();
+            if self.call.is_some() || moves_field {
                 self.add_call_field(head)?;
             }
             for &define in self.defines {
@@ -240,8 +245,8 @@ impl<'a> Builder<'a> {
                 traverse: self.traverse,
                 destroy: self.destroy,
                 call: self.call,
-                methods: List::new(),
-                getsets: List::new(),
+                methods: Array::new(),
+                getsets: Array::new(),
             };
             module::add_methods(self.defines, self.legacy.methods.unwrap_or(null_mut()), |method| {
                 parts.methods.push(method)
@@ -257,22 +262,24 @@ impl<'a> Builder<'a> {
             if !spec.doc.is_null() {
                 self.add(Py_tp_doc, spec.doc.cast_mut().cast())?;
             }
+            let ours = functions::ours();
             if self.is_ours() {
-                self.add(Py_tp_dealloc, lifecycle::dealloc as destructor as *mut c_void)?;
+                self.add(Py_tp_dealloc, ours.dealloc as *mut c_void)?;
                 if collected || self.flags & HPy_TPFLAGS_HAVE_GC as c_uint != 0 {
                     self.flags |= HPy_TPFLAGS_HAVE_GC as c_uint;
                     if !self.legacy.traverse {
-                        self.add(Py_tp_traverse, lifecycle::traverse as traverseproc as *mut c_void)?;
+                        self.add(Py_tp_traverse, ours.traverse as *mut c_void)?;
                     }
                     if !self.legacy.clear {
-                        self.add(Py_tp_clear, lifecycle::clear as inquiry as *mut c_void)?;
+                        self.add(Py_tp_clear, ours.clear as *mut c_void)?;
                     }
                 }
             }
-            if self.vectorcall_offset > 0 {
+            let calls_by_itself = self.call.is_some() || !moves_field;
+            if self.vectorcall_offset > 0 && (calls_by_itself || self.base_call == BaseCall::Ours) {
                 self.flags |= HPy_TPFLAGS_HAVE_VECTORCALL as c_uint;
-                if self.call.is_some() {
-                    self.add(Py_tp_call, call::tp_call as ternaryfunc as *mut c_void)?;
+                if self.call.is_some() || moves_field {
+                    self.add(Py_tp_call, ours.call as *mut c_void)?;
                 } else if !self.legacy.call {
                     self.add(Py_tp_call, PyVectorcall_Call as ternaryfunc as *mut c_void)?;
                 }
@@ -308,6 +315,25 @@ impl<'a> Builder<'a> {
             flags: READONLY,
             doc: null_mut(),
         })
+    }
+
+    /// Whether the extension's own struct has a field for the function.
+    unsafe fn has_explicit_field(&self) -> bool {
+        // SAFETY: definitions and legacy members are of the extension.
+        unsafe {
+            let defined = self.defines.iter().any(|&define| {
+                let name = (*define).u.member.name;
+                (*define).kind == HPyDef_Kind_Member && !name.is_null() && CStr::from_ptr(name) == VECTORCALL_OFFSET
+            });
+            let mut member = self.legacy.members.unwrap_or(null_mut());
+            while !defined && !member.is_null() && !(*member).name.is_null() {
+                if CStr::from_ptr((*member).name) == VECTORCALL_OFFSET {
+                    return true;
+                }
+                member = member.add(1);
+            }
+            defined
+        }
     }
 
     unsafe fn add_legacy_slots(&mut self) -> Result<()> {

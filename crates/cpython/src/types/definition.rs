@@ -8,16 +8,14 @@
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::{offset_of, size_of, transmute};
-use core::ptr::null_mut;
 use core::slice::from_raw_parts;
-use core::sync::atomic::{AtomicPtr, Ordering};
 
 use hpy_abi::*;
 use pyo3_ffi::*;
 
-use super::lifecycle;
-use super::list::List;
-use super::shape;
+use super::{functions, shape};
+use crate::array::Array;
+use crate::lasting::{Entry, Lasting, zeroed};
 use crate::module::{PythonError, Result};
 
 /// Lies in one block with its arrays: methods, then getters and setters, each ended by a zeroed element.
@@ -37,8 +35,14 @@ pub struct Definition {
     methods: [PyMethodDef; 0],
 }
 
-/// All definitions there are. Only ever grows, at its head.
-static DEFINITIONS: AtomicPtr<Definition> = AtomicPtr::new(null_mut());
+static DEFINITIONS: Lasting<Definition> = Lasting::new();
+
+// SAFETY: the link comes first.
+unsafe impl Entry for Definition {
+    fn is_same(&self, other: &Definition) -> bool {
+        self.content() == other.content()
+    }
+}
 
 /// The parts of a definition while they are gathered.
 pub struct Parts {
@@ -47,8 +51,8 @@ pub struct Parts {
     pub destroy: HPyFunc_destroyfunc,
     pub call: Option<vectorcallfunc>,
     /// Both without the element that ends them.
-    pub methods: List<PyMethodDef>,
-    pub getsets: List<PyGetSetDef>,
+    pub methods: Array<PyMethodDef>,
+    pub getsets: Array<PyGetSetDef>,
 }
 
 impl Definition {
@@ -60,11 +64,7 @@ impl Definition {
             + (getsets.len() + 1) * size_of::<PyGetSetDef>();
         // SAFETY: the block is zeroed and large enough; it is ours until it is in the list.
         unsafe {
-            let made = PyMem_RawCalloc(1, size).cast::<Definition>();
-            if made.is_null() {
-                PyErr_NoMemory();
-                return Err(PythonError);
-            }
+            let made = zeroed::<Definition>(size)?;
             (*made).size = size;
             (*made).shape = parts.shape;
             (*made).method_count = methods.len();
@@ -74,7 +74,7 @@ impl Definition {
             (*made).call = parts.call;
             (*made).methods().copy_from_nonoverlapping(methods.as_ptr(), methods.len());
             (*made).getsets().copy_from_nonoverlapping(getsets.as_ptr(), getsets.len());
-            Ok(publish(made))
+            Ok(DEFINITIONS.publish(made))
         }
     }
 
@@ -96,7 +96,7 @@ impl Definition {
         unsafe { from_raw_parts((&raw const *self).cast::<u8>().add(start), self.size - start) }
     }
 
-    /// The definition of a type, if it is one of ours.
+    /// The definition of a type, if it is one of ours; none for null.
     ///
     /// # Safety
     /// The type has to be alive.
@@ -104,7 +104,7 @@ impl Definition {
     pub unsafe fn of(tp: *mut PyTypeObject) -> Option<&'static Definition> {
         // SAFETY: a type with our deallocator was made with the methods of a definition.
         unsafe {
-            if !lifecycle::is_ours((*tp).tp_dealloc) {
+            if tp.is_null() || !functions::is_ours((*tp).tp_dealloc) {
                 return None;
             }
             (*tp).tp_methods.byte_sub(offset_of!(Definition, methods)).cast::<Definition>().as_ref()
@@ -116,40 +116,24 @@ impl Definition {
     /// # Safety
     /// The type has to be alive.
     #[inline]
-    pub unsafe fn of_nearest(mut tp: *mut PyTypeObject) -> Option<&'static Definition> {
-        // SAFETY: a type keeps its bases alive.
-        unsafe {
-            while !tp.is_null() {
-                if let Some(definition) = Definition::of(tp) {
-                    return Some(definition);
-                }
-                tp = (*tp).tp_base;
-            }
-        }
-        None
+    pub unsafe fn of_nearest(tp: *mut PyTypeObject) -> Option<&'static Definition> {
+        // SAFETY: as this function's.
+        unsafe { Definition::of(nearest(tp)) }
     }
 }
 
-/// Puts a definition into the list, or frees it and gives the one with the same content that is there already.
-unsafe fn publish(made: *mut Definition) -> &'static Definition {
-    // SAFETY: what is in the list stays; the new block is ours until it is in.
+/// The type or the nearest of its bases that is one of ours; null if none is.
+///
+/// # Safety
+/// The type has to be alive.
+#[inline]
+pub unsafe fn nearest(mut tp: *mut PyTypeObject) -> *mut PyTypeObject {
+    // SAFETY: a type keeps its bases alive.
     unsafe {
-        let mut head = DEFINITIONS.load(Ordering::Acquire);
-        loop {
-            let mut known = head;
-            while let Some(definition) = known.as_ref() {
-                if definition.content() == (*made).content() {
-                    PyMem_RawFree(made.cast());
-                    return definition;
-                }
-                known = definition.next;
-            }
-            (*made).next = head;
-            match DEFINITIONS.compare_exchange(head, made, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return &*made,
-                Err(newer) => head = newer,
-            }
+        while !tp.is_null() && !functions::is_ours((*tp).tp_dealloc) {
+            tp = (*tp).tp_base;
         }
+        tp
     }
 }
 
@@ -158,7 +142,7 @@ unsafe fn publish(made: *mut Definition) -> &'static Definition {
 /// # Safety
 /// The legacy ones have to end with one without a name.
 pub unsafe fn add_getsets(
-    getsets: &mut List<PyGetSetDef>,
+    getsets: &mut Array<PyGetSetDef>,
     defines: &[*mut HPyDef],
     legacy: *const PyGetSetDef,
 ) -> Result<()> {
@@ -253,33 +237,28 @@ pub unsafe fn lasting_name(name: &CStr) -> Result<*const c_char> {
         next: *mut Name,
         text: [c_char; 0],
     }
-    static NAMES: AtomicPtr<Name> = AtomicPtr::new(null_mut());
-    // SAFETY: as for definitions: names stay, and the list only grows.
+
+    impl Name {
+        fn text(&self) -> *mut c_char {
+            (&raw const self.text).cast_mut().cast()
+        }
+    }
+
+    // SAFETY: the link comes first.
+    unsafe impl Entry for Name {
+        fn is_same(&self, other: &Name) -> bool {
+            // SAFETY: the text that follows ends with NUL.
+            unsafe { CStr::from_ptr(self.text()) == CStr::from_ptr(other.text()) }
+        }
+    }
+
+    static NAMES: Lasting<Name> = Lasting::new();
+    let length = name.to_bytes_with_nul().len();
+    // SAFETY: the block has room for the text.
     unsafe {
-        let mut head = NAMES.load(Ordering::Acquire);
-        let mut known = head;
-        while let Some(entry) = known.as_ref() {
-            let text = (&raw const entry.text).cast::<c_char>();
-            if CStr::from_ptr(text) == name {
-                return Ok(text);
-            }
-            known = entry.next;
-        }
-        let length = name.to_bytes_with_nul().len();
-        let made = PyMem_RawCalloc(1, size_of::<Name>() + length).cast::<Name>();
-        if made.is_null() {
-            PyErr_NoMemory();
-            return Err(PythonError);
-        }
-        let text = (&raw mut (*made).text).cast::<c_char>();
-        text.copy_from_nonoverlapping(name.as_ptr(), length);
-        loop {
-            (*made).next = head;
-            match NAMES.compare_exchange(head, made, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(text),
-                Err(newer) => head = newer,
-            }
-        }
+        let made = zeroed::<Name>(size_of::<Name>() + length)?;
+        (*made).text().copy_from_nonoverlapping(name.as_ptr(), length);
+        Ok(NAMES.publish(made).text())
     }
 }
 

@@ -13,16 +13,11 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use hpy_abi::*;
 use pyo3_ffi::*;
 
-use super::definition::Definition;
+use super::definition::{Definition, nearest};
+use super::functions::is_ours;
 use super::shape::payload;
 use crate::handle::to_object;
 use crate::module::{PythonError, Result};
-
-/// Whether a type's deallocator is ours, and so the type.
-#[inline]
-pub fn is_ours(function: Option<destructor>) -> bool {
-    address(function) == dealloc as destructor as usize
-}
 
 fn address(function: Option<destructor>) -> usize {
     function.map_or(0, |function| function as usize)
@@ -31,7 +26,7 @@ fn address(function: Option<destructor>) -> usize {
 /// The deallocator of Python classes: CPython does not name it, so a class is asked. 0 until [`learn`] has been called.
 static OF_PYTHON_CLASSES: AtomicUsize = AtomicUsize::new(0);
 
-/// Learns how to tell Python classes. Has to be called before the first type is made.
+/// Learns how to tell Python classes.
 ///
 /// # Safety
 /// The caller holds the interpreter.
@@ -55,22 +50,12 @@ unsafe fn is_python_class(tp: *mut PyTypeObject) -> bool {
     unsafe { address((*tp).tp_dealloc) == OF_PYTHON_CLASSES.load(Ordering::Relaxed) }
 }
 
-/// The nearest type of ours. A Python class below it has done its part when our functions are called.
-unsafe fn first_of_ours(mut tp: *mut PyTypeObject) -> *mut PyTypeObject {
-    // SAFETY: a type keeps its bases alive.
-    unsafe {
-        while !tp.is_null() && !is_ours((*tp).tp_dealloc) {
-            tp = (*tp).tp_base;
-        }
-        tp
-    }
-}
-
-/// The types whose part is done here, from the nearest of ours upwards. Gives the base behind them.
+/// The types whose part is done here, from the nearest of ours upwards: a Python class below it has done its part when our
+/// functions are called. Gives the base behind them.
 unsafe fn for_each_type(object: *mut PyObject, mut f: impl FnMut(*mut PyTypeObject)) -> *mut PyTypeObject {
     // SAFETY: as above; the chain ends at `object`, which is neither of ours nor a Python class.
     unsafe {
-        let mut tp = first_of_ours(Py_TYPE(object));
+        let mut tp = nearest(Py_TYPE(object));
         while is_ours((*tp).tp_dealloc) || is_python_class(tp) {
             f(tp);
             tp = (*tp).tp_base;
@@ -185,7 +170,7 @@ unsafe fn dealloc_now(object: *mut PyObject) {
                 PyObject_GC_UnTrack(object.cast());
             }
         }
-        let ours = first_of_ours(tp);
+        let ours = nearest(tp);
         let base = last_base(object);
         if (*ours).tp_weaklistoffset != 0 && (*base).tp_weaklistoffset == 0 {
             PyObject_ClearWeakRefs(object);
@@ -346,7 +331,7 @@ pub unsafe extern "C" fn traverse(object: *mut PyObject, visit: visitproc, arg: 
     // SAFETY: the collector passes a live object, and nothing changes while it looks.
     unsafe {
         let base = last_base(object);
-        let ours = first_of_ours(Py_TYPE(object));
+        let ours = nearest(Py_TYPE(object));
         let mut stop = for_each_struct(object, |definition, data| match definition.traverse {
             Some(traverse) => traverse(data, Some(visit_field), (&raw mut visiting).cast()),
             None => 0,
@@ -377,7 +362,7 @@ pub unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
     // SAFETY: the collector passes a live object.
     unsafe {
         let base = last_base(object);
-        let ours = first_of_ours(Py_TYPE(object));
+        let ours = nearest(Py_TYPE(object));
         clear_fields(object);
         clear_slots(object);
         if (*ours).tp_dictoffset != 0 && (*base).tp_dictoffset == 0 {

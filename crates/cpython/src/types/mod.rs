@@ -3,15 +3,15 @@
 //! * [`create`] makes a type from a spec; [`bases`] knows about bases and metaclasses ([`metaclass`] for old CPythons).
 //! * [`definition`] is what a type points to for as long as it lives, and how a type of ours is recognised.
 //! * [`shape`] says where in an object the extension's struct lies.
-//! * [`lifecycle`] is how instances end, and what the garbage collector sees of them.
+//! * [`functions`] are what all types of ours have in common, [`lifecycle`] is how instances end, and what the garbage collector sees of them.
 //! * [`call`] is the call protocol.
 
 mod bases;
 pub mod call;
 mod create;
 mod definition;
+pub mod functions;
 pub mod lifecycle;
-mod list;
 #[cfg(not(Py_3_12))]
 mod metaclass;
 mod shape;

@@ -1,0 +1,81 @@
+//! The functions that every type of ours has, by which it is recognised.
+//!
+//! This crate can be in a process more than once: in the runtime, and in each extension of the CPython ABI. A type that one copy
+//! made may be the base of another's. So the copies agree on one set of functions, that of the copy which came first, and on the
+//! layout of what they find through them, which is that of [`super::definition`].
+
+use core::ffi::CStr;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use pyo3_ffi::*;
+
+use super::{call, lifecycle};
+use crate::module::{PythonError, Result};
+
+#[repr(C)]
+pub struct Functions {
+    pub dealloc: destructor,
+    pub traverse: traverseproc,
+    pub clear: inquiry,
+    /// Of types with `HPy_tp_call`.
+    pub call: ternaryfunc,
+}
+
+/// The name under which an interpreter keeps the functions. To be counted up when they, or the layout of definitions, change.
+const NAME: &CStr = c"hpy.types.1";
+
+static OWN: Functions = Functions {
+    dealloc: lifecycle::dealloc,
+    traverse: lifecycle::traverse,
+    clear: lifecycle::clear,
+    call: call::tp_call,
+};
+
+static OURS: AtomicPtr<Functions> = AtomicPtr::new((&raw const OWN).cast_mut());
+
+/// From the first time on types may have been made.
+static AGREED: AtomicBool = AtomicBool::new(false);
+
+/// The functions that types of ours have.
+#[inline]
+pub fn ours() -> &'static Functions {
+    // SAFETY: our own or another copy's, and no copy is ever unloaded.
+    unsafe { &*OURS.load(Ordering::Acquire) }
+}
+
+/// Whether a type's deallocator is ours, and so the type.
+#[inline]
+pub fn is_ours(function: Option<destructor>) -> bool {
+    function.map_or(0, |function| function as usize) == ours().dealloc as usize
+}
+
+/// Agrees with the other copies. Has to be called before the first type is made. In a process with several interpreters, whose
+/// first copies may differ, it is the first interpreter's that counts.
+///
+/// # Safety
+/// The caller holds the interpreter.
+pub unsafe fn agree() -> Result<()> {
+    // SAFETY: as this function's. The dictionary is borrowed, and keeps the capsule for good.
+    unsafe {
+        let dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
+        if dict.is_null() {
+            PyErr_NoMemory();
+            return Err(PythonError);
+        }
+        let capsule = PyCapsule_New(OURS.load(Ordering::Acquire).cast(), NAME.as_ptr(), None);
+        let key = PyUnicode_FromString(NAME.as_ptr());
+        let kept = if capsule.is_null() || key.is_null() { null_mut() } else { PyDict_SetDefault(dict, key, capsule) };
+        let first = if kept.is_null() { null_mut() } else { PyCapsule_GetPointer(kept, NAME.as_ptr()) };
+        Py_XDECREF(key);
+        Py_XDECREF(capsule);
+        if first.is_null() {
+            return Err(PythonError);
+        }
+        if !AGREED.load(Ordering::Acquire) {
+            OURS.store(first.cast(), Ordering::Release);
+            AGREED.store(true, Ordering::Release);
+        }
+        lifecycle::learn()
+    }
+}

@@ -1,0 +1,16 @@
+/* In the CPython ABI a handle is the address of an object, and so are fields, globals and builders. */
+#ifndef HPY_CPYTHON_OBJECTS_H
+#define HPY_CPYTHON_OBJECTS_H
+
+/* The object of a handle and the handle of an object. No reference is counted. */
+HPyAPI_FUNC PyObject *_h2py(HPy h) { return (PyObject *)h._i; }
+HPyAPI_FUNC HPy _py2h(PyObject *object) { return _hconv((intptr_t)object); }
+
+/* Another reference to an object; NULL for NULL. CPython's own function is newer than 3.9. */
+HPyAPI_FUNC PyObject *_HPy_NewRef(PyObject *object)
+{
+    Py_XINCREF(object);
+    return object;
+}
+
+#endif /* HPY_CPYTHON_OBJECTS_H */
