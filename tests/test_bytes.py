@@ -183,6 +183,11 @@ def test_size_beyond_all_memory_is_a_memory_error(making):
         making.from_size(b"abc", sys.maxsize // 2)
 
 
+def test_size_near_the_largest_possible_is_an_overflow_error(making):
+    with pytest.raises(OverflowError):
+        making.from_size(b"abc", sys.maxsize)
+
+
 @pytest.mark.parametrize("size", [0, 1, 3, -1, sys.maxsize, -sys.maxsize - 1])
 def test_null_pointer_is_a_value_error_for_every_size(making, size):
     with pytest.raises(ValueError):

@@ -296,3 +296,83 @@ def test_capsules_keep_their_reference_count(mod):
         mod.set_pointer(capsule, 1)
         mod.set_context(capsule, 1)
     assert sys.getrefcount(capsule) == before
+
+
+BY_HAND = CAPSULES + """
+    static const _HPyCapsule_key keys[] = {
+        HPyCapsule_key_Pointer, HPyCapsule_key_Name, HPyCapsule_key_Context, HPyCapsule_key_Destructor
+    };
+    FUNC_O(set_by_keys)
+    {
+        void *parts[] = { &numbers[2], (void *)name_b, &numbers[1], &destroy_200 };
+        for (int i = 0; i < 4; i++)
+            if (HPyCapsule_Set(ctx, arg, keys[i], parts[i]) != 0)
+                return HPy_NULL;
+        return NONE;
+    }
+    FUNC_VARARGS(set_null_by_key) { return done(ctx, HPyCapsule_Set(ctx, args[0], keys[number(ctx, args[1])], NULL)); }
+    /* Pointer, name and context of a capsule that has all three. */
+    FUNC_O(get_by_keys)
+    {
+        int *pointer = (int *)HPyCapsule_Get(ctx, arg, HPyCapsule_key_Pointer, "package.b");
+        const char *name = (const char *)HPyCapsule_Get(ctx, arg, HPyCapsule_key_Name, NULL);
+        int *context = (int *)HPyCapsule_Get(ctx, arg, HPyCapsule_key_Context, NULL);
+        return HPyErr_Occurred(ctx) ? HPy_NULL : HPy_BuildValue(ctx, "isi", *pointer, name, *context);
+    }
+    FUNC_VARARGS(get_by_key) { return number_at(ctx, HPyCapsule_Get(ctx, args[0], keys[number(ctx, args[1])], NULL)); }
+
+    static void written(const char *name, void *pointer, void *context) { record(300, name, pointer, context); }
+    HPyCapsule_DESTRUCTOR_TRAMPOLINE(written_trampoline, written)
+    static HPyCapsule_Destructor written_by_hand = { .cpy_trampoline = written_trampoline, .impl = written };
+    FUNC_NOARGS(make_with_written) { return HPyCapsule_New(ctx, &numbers[1], name_b, &written_by_hand); }
+"""
+KEYS = POINTER, NAME, CONTEXT, DESTRUCTOR = range(4)
+
+
+def test_parts_are_set_and_got_by_their_keys(snippet):
+    mod = snippet(BY_HAND)
+    mod.take_deaths()
+    capsule = mod.make(0, A, ADDS_100)
+    assert mod.set_by_keys(capsule) is None
+    assert mod.get_by_keys(capsule) == (12, "package.b", 11)
+    assert (mod.get_pointer(capsule, B), mod.get_name(capsule), mod.get_context(capsule)) == (12, B, 11)
+    del capsule
+    gc.collect()
+    assert mod.take_deaths() == ((212, "package.b", 11),)
+
+
+def test_null_takes_a_part_away_but_for_the_pointer(snippet):
+    mod = snippet(BY_HAND)
+    mod.take_deaths()
+    capsule = mod.make(0, A, ADDS_100)
+    mod.set_context(capsule, 2)
+    with pytest.raises(ValueError):
+        mod.set_null_by_key(capsule, POINTER)
+    for key in (NAME, CONTEXT, DESTRUCTOR):
+        assert mod.set_null_by_key(capsule, key) is None
+    assert (mod.get_pointer(capsule, NO_NAME), mod.get_name(capsule), mod.get_context(capsule)) == (10, NO_NAME, None)
+    del capsule
+    gc.collect()
+    assert mod.take_deaths() == ()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_keys_are_for_capsules_only(snippet, key):
+    mod = snippet(BY_HAND)
+    for value in (None, 42, "package.b"):
+        with pytest.raises(ValueError):
+            mod.get_by_key(value, key)
+        with pytest.raises(ValueError):
+            mod.set_null_by_key(value, key)
+        with pytest.raises(ValueError):
+            mod.set_by_keys(value)
+
+
+def test_destructor_can_be_written_by_hand(snippet):
+    mod = snippet(BY_HAND)
+    mod.take_deaths()
+    capsule = mod.make_with_written()
+    assert mod.get_pointer(capsule, B) == 11
+    del capsule
+    gc.collect()
+    assert mod.take_deaths() == ((311, "package.b", 0),)

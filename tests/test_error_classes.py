@@ -25,6 +25,22 @@ NEW = """
         const char *doc = HPy_Is(ctx, args[3], ctx->h_None) ? NULL : HPyBytes_AsString(ctx, args[3]);
         return HPyErr_NewExceptionWithDoc(ctx, name, doc, optional(ctx, args[1]), optional(ctx, args[2]));
     }
+
+    FUNC_NOARGS(new_then_overwrite)
+    {
+        char name[] = "m.Before";
+        HPy result = HPyErr_NewException(ctx, name, HPy_NULL, HPy_NULL);
+        memset(name, 'x', sizeof(name));
+        return result;
+    }
+    FUNC_NOARGS(with_doc_then_overwrite)
+    {
+        char name[] = "m.Before", doc[] = "before";
+        HPy result = HPyErr_NewExceptionWithDoc(ctx, name, doc, HPy_NULL, HPy_NULL);
+        memset(name, 'x', sizeof(name));
+        memset(doc, 'x', sizeof(doc));
+        return result;
+    }
 """
 
 
@@ -111,3 +127,11 @@ def test_docstring_of_a_new_exception(snippet):
     assert mod.with_doc(b"m.E", None, {"__doc__": "old"}, None).__doc__ == "old"
     with pytest.raises(UnicodeDecodeError):
         mod.with_doc(b"m.E", None, None, b"\xff")
+
+
+def test_texts_of_a_new_exception_are_copied(snippet):
+    mod = snippet(NEW)
+    plain, documented = mod.new_then_overwrite(), mod.with_doc_then_overwrite()
+    for cls in (plain, documented):
+        assert (cls.__module__, cls.__name__, cls.__qualname__) == ("m", "Before", "Before")
+    assert (plain.__doc__, documented.__doc__) == (None, "before")

@@ -12,11 +12,16 @@ import types
 import pytest
 
 EVAL = """
+    static HPy_SourceKind kind_of(int number)
+    {
+        static const HPy_SourceKind kinds[] = { HPy_SourceKind_Expr, HPy_SourceKind_File, HPy_SourceKind_Single };
+        return number >= 0 && number < 3 ? kinds[number] : (HPy_SourceKind)number;
+    }
     /* compile_s(source, file name, kind) */
     FUNC_VARARGS(compile_s)
     {
         const char *source = HPyBytes_AsString(ctx, args[0]), *filename = HPyBytes_AsString(ctx, args[1]);
-        return HPy_Compile_s(ctx, source, filename, (HPy_SourceKind)HPyLong_AsInt32_t(ctx, args[2]));
+        return HPy_Compile_s(ctx, source, filename, kind_of(HPyLong_AsInt32_t(ctx, args[2])));
     }
     FUNC_NOARGS(compile_and_overwrite)
     {
@@ -128,6 +133,29 @@ def test_bad_indentation_is_a_subclass_of_syntax_error(mod, source, error):
 def test_unknown_kind_is_a_system_error(mod, kind):
     with pytest.raises(SystemError):
         code_of(mod, "1", kind)
+
+
+# Nested in front and behind.
+DEEP = [
+    "'-' * 200000 + 'a'",
+    pytest.param(
+        "'a' + '.a' * 200000", marks=pytest.mark.skipif(sys.version_info < (3, 10), reason="CPython 3.9 itself crashes")
+    ),
+]
+
+
+@pytest.mark.parametrize("source", DEEP)
+def test_source_that_is_nested_too_deeply_is_an_error(run_snippet, source):
+    run = run_snippet(
+        EVAL,
+        f"""
+        try:
+            mod.compile_s(({source}).encode(), b"f", 0)
+        except (RecursionError, MemoryError):
+            print("refused")
+        """,
+    )
+    assert (run.stdout, run.stderr, run.returncode) == ("refused\n", "", 0)
 
 
 def test_source_is_utf8_unless_a_comment_says_otherwise(mod):

@@ -69,6 +69,19 @@ SNIPPET = """
         return HPyLong_FromInt32_t(ctx, result);
     }
 
+    /* A handle that is kept as a pointer from one call to the next. */
+    static void *kept;
+    FUNC_O(keep)
+    {
+        kept = HPy_AsVoidP(HPy_Dup(ctx, arg));
+        return HPyBool_FromBool(ctx, kept != NULL);
+    }
+    FUNC_NOARGS(give_back) { return HPy_FromVoidP(kept); }
+    FUNC_NOARGS(null_as_pointer)
+    {
+        return HPyBool_FromBool(ctx, HPy_AsVoidP(HPy_NULL) == NULL && HPy_IsNull(HPy_FromVoidP(NULL)));
+    }
+
     FUNC_O(is_none) { return HPyLong_FromInt32_t(ctx, HPy_Is(ctx, arg, ctx->h_None)); }
 """
 
@@ -177,3 +190,17 @@ def test_is_sees_one_object_behind_different_handles(snippet):
     assert mod.is_its_dup(Thing()) == 1
     assert mod.is_none(None) == 1
     assert mod.is_none(0) == 0
+
+
+def test_a_handle_can_be_kept_as_a_pointer(snippet):
+    mod = snippet(SNIPPET)
+    thing = Thing()
+    before = sys.getrefcount(thing)
+    assert mod.keep(thing) is True
+    assert sys.getrefcount(thing) == before + 1
+    assert mod.give_back() is thing
+    assert sys.getrefcount(thing) == before
+
+
+def test_the_null_handle_is_the_null_pointer(snippet):
+    assert snippet(SNIPPET).null_as_pointer() is True

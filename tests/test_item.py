@@ -41,6 +41,9 @@ SLICES = """
     FUNC_NOARGS(del_null) { return NULL_IF(HPy_DelSlice(ctx, HPy_NULL, 0, 1) == -1); }
 """
 
+# The functions for each kind of key.
+FUNCTIONS = {"": ("get", "set", "del"), "_i": ("get_i", "set_i", "del_i"), "_s": ("get_s", "set_s", "del_s")}
+
 LOWEST, HIGHEST = -sys.maxsize - 1, sys.maxsize
 
 
@@ -103,7 +106,7 @@ def mod(snippet):
 def keyed(mod, kind, key):
     """Getting, setting (to "value" unless told) and deleting with a key. Python code always gives a str for strings."""
     key = key.encode() if kind == "_s" else key
-    get, put, delete = [getattr(mod, name + kind) for name in ("get", "set", "del")]
+    get, put, delete = [getattr(mod, name) for name in FUNCTIONS[kind]]
     return lambda obj: get(obj, key), lambda obj, value="value": put(obj, key, value), lambda obj: delete(obj, key)
 
 
@@ -289,6 +292,23 @@ def test_container_takes_a_reference_of_its_own(mod, kind, key):
     del kept
     delete(mapping)
     assert (sys.getrefcount(value), sys.getrefcount(mapping)) == before
+
+
+def test_key_is_read_during_the_call_only(snippet):
+    mod = snippet("""
+        FUNC_O(reuse_memory)
+        {
+            char key[] = "first";
+            HPy got = HPy_GetItem_s(ctx, arg, key);
+            int failed = HPy_IsNull(got) || HPy_SetItem_s(ctx, arg, key, got) != 0 || HPy_DelItem_s(ctx, arg, key) != 0;
+            strcpy(key, "other");
+            HPy_Close(ctx, got);
+            return NULL_IF(failed);
+        }
+    """)
+    recorder = Recorder()
+    assert mod.reuse_memory(recorder) is None
+    assert recorder.log == [("get", "first"), ("set", "first", "an item"), ("delete", "first")]
 
 
 @pytest.mark.parametrize("kind, key", [("_i", HIGHEST), ("_s", "a key")])

@@ -4,6 +4,8 @@ import sys
 import types
 
 import pytest
+from conftest import load
+from snippet import compile_file
 
 
 def module(body, defines=(), fields=""):
@@ -271,3 +273,38 @@ def test_signatures_of_slots_are_refused_for_methods(snippet, signature, params)
     with pytest.raises(ValueError) as info:
         snippet(module(body, ["f"]))
     assert str(info.value) == "Unsupported HPyMeth signature"
+
+
+def test_embeddable_means_nothing_to_a_module_of_its_own(snippet):
+    mod = snippet("HPY_MOD_EMBEDDABLE(mod)\n" + module(FUNCTION, ["f"]))
+    assert mod.f() == 42
+
+
+def embedded(name, number):
+    """A file that can share its binary with others like it: what both define is called after the module."""
+    return f"""
+        #include <hpy.h>
+        HPY_MOD_EMBEDDABLE({name})
+        HPyDef_METH({name}_f, "f", HPyFunc_O)
+        static HPy {name}_f_impl(HPyContext *ctx, HPy self, HPy arg)
+        {{
+            HPy number = HPyLong_FromInt32_t(ctx, {number}), result = HPy_Add(ctx, arg, number);
+            HPy_Close(ctx, number);
+            return result;
+        }}
+        static HPyDef *defines[] = {{ &{name}_f, NULL }};
+        static HPyModuleDef moduledef = {{ .defines = defines }};
+        HPy_MODINIT({name}, moduledef)
+    """
+
+
+def test_several_modules_can_share_a_binary(tmp_path):
+    second = tmp_path / "second.c"
+    second.write_text(embedded("second", 2))
+    path = compile_file(embedded("first", 1), "first", extra_flags=("-DHPY_EMBEDDED_MODULES", str(second)))
+    first, second = load("first", path), load("second", path)
+    assert (first.__name__, second.__name__) == ("first", "second")
+    assert (first.f(10), second.f(10)) == (11, 12)
+    for mod in (first, second):
+        with pytest.raises(TypeError):
+            mod.f("text")

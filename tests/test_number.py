@@ -157,6 +157,13 @@ def test_two_operands(mod, name, left, right, expected):
         assert type(result) is type(expected)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="types have no unions there")
+def test_or_of_types_is_a_union(mod):
+    for function in both_ways(mod, "Or"):
+        assert function(int, str) == int | str
+        assert function(int, None) == int | None
+
+
 @pytest.mark.parametrize("name, method", [(name, f"__{word}__") for name, word in UNARY.items()])
 def test_unary_special_method(mod, name, method):
     special = with_methods(method, action=tell)

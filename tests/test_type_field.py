@@ -43,6 +43,30 @@ FIELDS = (
             """,
         ),
         method(
+            "move_with_exception",
+            """
+            Pair *data = Pair_AsStruct(ctx, self);
+            HPyErr_SetString(ctx, ctx->h_LookupError, "pending");
+            HPy first = HPyField_Load(ctx, self, data->first);
+            HPyField_Store(ctx, self, &data->second, first);
+            HPyField_Store(ctx, self, &data->first, HPy_NULL);
+            HPy_Close(ctx, first);
+            return HPy_NULL;
+            """,
+        ),
+        # The first field has been something else before.
+        method(
+            "start_again",
+            """
+            Pair *data = Pair_AsStruct(ctx, self);
+            HPyField_Store(ctx, self, &data->first, HPy_NULL);
+            memset(&data->first, 0x55, sizeof(data->first));
+            int was_null = HPyField_IsNull(data->first);
+            data->first = HPyField_NULL;
+            return HPy_BuildValue(ctx, "ii", was_null, HPyField_IsNull(data->first));
+            """,
+        ),
+        method(
             "store_loaded",
             """
             Pair *data = Pair_AsStruct(ctx, self);
@@ -152,6 +176,32 @@ def test_the_old_value_goes_after_the_new_one_is_in_place(mod):
     pair.first = Watching()
     del pair.first
     assert seen == [5, None]
+
+
+def test_fields_can_be_used_while_an_exception_is_pending(mod):
+    pair, value, seen = mod.Pair(), object(), []
+
+    class Watching:
+        def __del__(self):
+            with pytest.raises(ZeroDivisionError):
+                raise ZeroDivisionError
+            seen.append(pair.second)
+
+    pair.first, pair.second = value, Watching()
+    with pytest.raises(LookupError, match="^pending$"):
+        pair.move_with_exception()
+    assert seen == [value]
+    assert pair.second is value
+    assert pair.null() == (1, 0)
+
+
+def test_other_memory_becomes_an_empty_field(mod):
+    pair, value = mod.Pair(), object()
+    pair.first = object()
+    assert pair.start_again() == (0, 1)
+    pair.first = value
+    assert pair.first is value
+    assert_balanced(pair.start_again, value, mod.Pair)
 
 
 def test_a_finalizer_may_store_again(mod):

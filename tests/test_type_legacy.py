@@ -1,7 +1,7 @@
 """Legacy types: structs with PyObject_HEAD, legacy slots, and both APIs in one binary. The ABI is not universal."""
 
 import pytest
-from type_snippets import GC, assert_balanced, field, method, new, slot, traverse, type_source
+from type_snippets import GC, assert_balanced, field, method, new, slot, spec_source, traverse, type_source
 
 pytestmark = pytest.mark.abis("cpython", "hybrid")
 
@@ -264,6 +264,43 @@ def test_a_legacy_type_derived_from_a_legacy_type(snippet):
     assert sub(value).load() is value
     del instance
     assert_balanced(lambda: mod.Derived(value), value)
+
+
+HELPED = (
+    PYTHON
+    + """
+    typedef struct { PyObject_HEAD long value; } Helped;
+    HPyType_LEGACY_HELPERS(Helped)
+    """
+    + spec_source(
+        "Helped",
+        slot("nb_int", "return HPyLong_FromLong(ctx, Helped_AsStruct(ctx, self)->value);"),
+        'HPyDef_MEMBER(Helped_value, "value", HPyMember_LONG, offsetof(Helped, value))\n',
+        shape="SHAPE(Helped)",
+        basicsize="sizeof(Helped)",
+    )
+    + """
+    FUNC_NOARGS(make) { return HPyType_FromSpec(ctx, &Helped_spec, NULL); }
+    FUNC_NOARGS(shape) { return HPyLong_FromLong(ctx, SHAPE(Helped)); }
+    FUNC_O(is_the_object)
+    {
+        PyObject *object = HPy_AsPyObject(ctx, arg);
+        Py_DECREF(object);
+        return HPyBool_FromBool(ctx, (PyObject *)Helped_AsStruct(ctx, arg) == object);
+    }
+    """
+)
+
+
+def test_helpers_of_a_legacy_type(snippet):
+    mod = snippet(HELPED)
+    assert mod.shape() == -1
+    instance = mod.make()()
+    instance.value = 5
+    assert int(instance) == 5
+    assert mod.is_the_object(instance) is True
+    # The struct of any object is the object, also when the C API made it.
+    assert mod.is_the_object([]) is True
 
 
 # Fields of HPy and pointers of CPython in one struct.

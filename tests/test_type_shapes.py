@@ -58,6 +58,14 @@ def shaped(shape):
         + type_source("Derived", "", shape=shape, bases=["T"])
         + SHAPE_OF
         + """
+        FUNC_NOARGS(shape_of_struct) { return HPyLong_FromLong(ctx, SHAPE(T)); }
+        FUNC_O(struct_after_close)
+        {
+            HPy other = HPy_Dup(ctx, arg);
+            T *data = T_AsStruct(ctx, other);
+            HPy_Close(ctx, other);
+            return HPyBool_FromBool(ctx, data == T_AsStruct(ctx, arg) && data->first == 1 && data->last == 1);
+        }
         FUNC_O(new_of)
         {
             T *data = NULL;
@@ -168,6 +176,19 @@ def test_shape_of_types(snippet, shape):
     mod = snippet(shaped(shape))
     assert mod.shape_of(mod.T) == mod.shape_of(mod.Derived) == NUMBERS.index(shape) - 1
     assert mod.shape_of(SHAPES[shape][0]) == mod.shape_of(object) == mod.shape_of(type) == -1
+
+
+@pytest.mark.parametrize("shape", ALL)
+def test_shape_of_a_struct(snippet, shape):
+    assert snippet(shaped(shape)).shape_of_struct() == NUMBERS.index(shape) - 1
+
+
+@pytest.mark.parametrize("shape", ALL)
+def test_a_struct_stays_when_the_handle_is_closed(snippet, shape):
+    mod = snippet(shaped(shape))
+    instance = mod.T()
+    instance.fill()
+    assert mod.struct_after_close(instance) is True
 
 
 @pytest.mark.differs("0.9.0 takes it for legacy")

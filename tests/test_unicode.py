@@ -42,6 +42,13 @@ def mod(snippet):
     return snippet("""
         FUNC_O(check) { return HPyLong_FromInt32_t(ctx, HPyUnicode_Check(ctx, arg)); }
         FUNC_O(from_string) { return HPyUnicode_FromString(ctx, HPyBytes_AsString(ctx, arg)); }
+        FUNC_NOARGS(from_string_then_overwrite)
+        {
+            char buffer[] = "before";
+            HPy result = HPyUnicode_FromString(ctx, buffer);
+            memset(buffer, 'x', sizeof(buffer));
+            return result;
+        }
         FUNC_O(as_ascii) { return HPyUnicode_AsASCIIString(ctx, arg); }
         FUNC_O(as_latin1) { return HPyUnicode_AsLatin1String(ctx, arg); }
         FUNC_O(as_utf8) { return HPyUnicode_AsUTF8String(ctx, arg); }
@@ -91,6 +98,10 @@ def test_string_is_made_from_utf8(mod, text):
 
 def test_string_from_utf8_ends_at_the_first_null_byte(mod):
     assert mod.from_string(b"ab\0\xff") == "ab"
+
+
+def test_text_of_a_string_is_copied(mod):
+    assert mod.from_string_then_overwrite() == "before"
 
 
 @pytest.mark.parametrize(
