@@ -348,3 +348,14 @@ def test_a_struct_goes_on_behind_that_of_a_callable_base(snippet):
         wide = filled(cls)
         assert wide(1) == ("python", ("base", wide, (1,), None))
         assert content(wide) == [-3, -2, -1, 0, 1]
+
+
+def test_a_function_for_an_object_whose_class_overrides_the_call(mod):
+    class Overrides(mod.Switching):
+        def __call__(self, *args):
+            return "python", super().__call__(*args)
+
+    # Its tp_new sets another function if it gets an argument.
+    for arguments, by in (((), "slot"), ((1,), "other")):
+        instance = Overrides(*arguments)
+        assert instance(2) == ("python", (by, instance, (2,), None))

@@ -281,3 +281,68 @@ def test_a_method_holds_no_instance_longer_than_needed(snippet):
         assert instance.itself() is instance() is instance
 
     assert_balanced(use, cls)
+
+
+DERIVED = type_source(
+    "Base", "HPyField field;", traverse("Base", "field", prefix="Base_"), field("Base", "field"), flags=GC
+) + "".join(
+    type_source(
+        name,
+        "Base base; HPyField other;",
+        traverse(name, *fields, prefix=name),
+        field(name, "other"),
+        make=True,
+        flags=GC,
+    )
+    # The function of a derived type may leave the fields of the base's struct to the base, or not.
+    for name, fields in (("Own", ["other"]), ("All", ["base.field", "other"]))
+)
+
+
+@pytest.mark.parametrize("name", ["Own", "All"])
+def test_a_derived_type_may_visit_the_fields_of_its_base(snippet, name):
+    mod = snippet(DERIVED)
+    made = getattr(mod, f"make_{name}")((mod.Base,))
+    further = getattr(mod, f"make_{name}")((made,))
+    for cls in (made, further, type("Python", (further,), {}), type("Slots", (made,), {"__slots__": ("slot",)})):
+        instance, kept, other = cls(), ["kept"], object()
+        instance.field, instance.other = kept, other
+        for value in (kept, other):
+            assert [each is value for each in gc.get_referents(instance)].count(True) == 1
+        instance.other = instance
+        alive = weakref.ref(instance) if hasattr(instance, "__weakref__") else lambda: None
+        del instance
+        gc.collect()
+        assert kept == ["kept"]
+        assert alive() is None
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_attributes_of_a_base_written_in_python_are_seen_once(snippet, below):
+    mod = snippet(type_source("Made", "", make=True))
+
+    class Plain:
+        pass
+
+    cls = mod.make_Made((Plain,))
+    if below:
+        cls = type("Below", (cls,), {})
+
+    def referents(instance, value):
+        found = gc.get_referents(instance)
+        # The value, or the dictionary with it.
+        return [each is value or (isinstance(each, dict) and value in each.values()) for each in found].count(True)
+
+    for materialized in (False, True):
+        instance, value = cls(), ["kept"]
+        instance.attribute = value
+        if materialized:
+            assert vars(instance) == {"attribute": value}
+        assert referents(instance, value) == 1
+        instance.itself = instance
+        alive = weakref.ref(instance)
+        gc.collect()
+        assert value == ["kept"] and alive() is instance
+        del instance
+        gc.collect()
+        assert value == ["kept"] and alive() is None

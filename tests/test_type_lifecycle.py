@@ -204,3 +204,53 @@ def test_resurrection_from_a_cycle(snippet):
     saved.clear()
     gc.collect()
     assert mod.take_log() == "dd"
+
+
+FINALIZED = LOG + type_source(
+    "T",
+    "long value;",
+    slot(
+        "tp_finalize",
+        """
+        log_event(HPyErr_Occurred(ctx) ? 'X' : 'F');
+        /* Would be an error if an exception were pending. */
+        HPy length = HPy_CallMethodTupleDict_s(ctx, "__sizeof__", self, HPy_NULL, HPy_NULL);
+        log_event(HPy_IsNull(length) ? '!' : 'f');
+        HPy_Close(ctx, length);
+        if (HPy_HasAttr_s(ctx, self, "fails"))
+            HPyErr_SetString(ctx, ctx->h_LookupError, "finalizer");
+        """,
+    ),
+) + """
+    /* Fails while an instance, which is the only argument, loses its last reference. */
+    FUNC_O(fail_and_drop)
+    {
+        HPy instance = HPy_Call(ctx, arg, NULL, 0, HPy_NULL);
+        HPyErr_SetString(ctx, ctx->h_KeyError, "pending");
+        HPy_Close(ctx, instance);
+        return HPy_NULL;
+    }
+"""
+
+
+@pytest.mark.differs("0.9.0 calls it with the exception pending, which is lost")
+@pytest.mark.parametrize("subclass", [False, True])
+def test_a_finalizer_runs_beside_a_pending_exception(snippet, subclass, monkeypatch):
+    mod = snippet(FINALIZED)
+    cls = type("Python", (mod.T,), {}) if subclass else mod.T
+    unraisable = []
+    monkeypatch.setattr("sys.unraisablehook", lambda info: unraisable.append((info.exc_type, str(info.exc_value))))
+    mod.take_log()
+    with pytest.raises(KeyError, match="pending"):
+        mod.fail_and_drop(cls)
+    assert mod.take_log() == "Ff"
+    assert unraisable == []
+
+    class Fails(mod.T):
+        fails = True
+
+    with pytest.raises(KeyError, match="pending"):
+        mod.fail_and_drop(Fails)
+    Fails()
+    assert mod.take_log() == "FfFf"
+    assert unraisable == [(LookupError, "finalizer")] * 2

@@ -17,6 +17,19 @@ const SOURCES: [&str; 9] =
 /// What tests and examples need beside the package.
 const TOOLS: [&str; 4] = ["pytest", "pytest-xdist", "setuptools>=68", "wheel"];
 
+/// What ours is compared with.
+const REFERENCE: &str = "hpy==0.9.0";
+
+/// The versions of CPython that there are binaries of it for.
+const REFERENCE_VERSIONS: std::ops::RangeInclusive<(u32, u32)> = (3, 9)..=(3, 12);
+
+/// The interpreter for HPy 0.9.0: 3.11, or the newest that it works on.
+pub fn reference_interpreter(interpreters: &[Interpreter]) -> Option<&Interpreter> {
+    let version = |interpreter: &&Interpreter| (interpreter.version.0, interpreter.version.1);
+    let usable = interpreters.iter().filter(|interpreter| REFERENCE_VERSIONS.contains(&version(interpreter)));
+    usable.max_by_key(|interpreter| (version(interpreter) == (3, 11), interpreter.version))
+}
+
 /// An environment in which `hpy` is installed.
 pub struct Environment {
     pub interpreter: Interpreter,
@@ -35,13 +48,7 @@ impl Environment {
             return Ok(environment);
         }
         if !environment.works() {
-            step(&format!("making an environment for {name}"), || {
-                if environment.dir.exists() {
-                    fs::remove_dir_all(&environment.dir).map_err(|error| error.to_string())?;
-                }
-                output(Command::new(&interpreter.executable).args(["-m", "venv"]).arg(&environment.dir))?;
-                output(environment.pip().arg("install").args(TOOLS))
-            })?;
+            step(&format!("making an environment for {name}"), || environment.make(&TOOLS))?;
         }
         let wheel = build_wheel(root, &environment)?;
         step(&format!("installing hpy for {name}"), || {
@@ -51,11 +58,36 @@ impl Environment {
         Ok(environment)
     }
 
+    /// Makes an environment with HPy 0.9.0 from the package registry, unless it is there: what ours is compared with.
+    pub fn with_reference(root: &Path, interpreter: &Interpreter) -> Result<Environment, String> {
+        let dir = root.join("target/venvs").join(format!("{}-{}", REFERENCE.replace("==", "-"), interpreter.tag()));
+        let environment = Environment { interpreter: interpreter.clone(), dir };
+        let asked = output(environment.command().args(["-c", "import hpy.universal, pytest, xdist, setuptools"]));
+        if asked.is_err() {
+            // It needs a part of setuptools that newer releases don't have.
+            let tools = [REFERENCE, "setuptools<69", "wheel", "pytest", "pytest-xdist"];
+            step(&format!("making an environment with {REFERENCE} for {}", interpreter.name()), || {
+                environment.make(&tools)
+            })?;
+        }
+        Ok(environment)
+    }
+
+    /// Makes the environment anew, with these packages.
+    fn make(&self, packages: &[&str]) -> Result<String, String> {
+        if self.dir.exists() {
+            fs::remove_dir_all(&self.dir).map_err(|error| format!("{}: {error}", self.dir.display()))?;
+        }
+        output(Command::new(&self.interpreter.executable).args(["-m", "venv"]).arg(&self.dir))?;
+        output(self.pip().arg("install").args(packages))
+    }
+
     fn works(&self) -> bool {
         self.python().exists() && output(self.command().args(["-c", "import pytest, xdist, setuptools, wheel"])).is_ok()
     }
 
-    fn python(&self) -> PathBuf {
+    /// The environment's Python.
+    pub fn python(&self) -> PathBuf {
         let bin = if cfg!(windows) { "Scripts" } else { "bin" };
         self.dir.join(bin).join(format!("python{EXE_SUFFIX}"))
     }

@@ -152,8 +152,9 @@ impl Signature {
         let (_, params) = self.implementation()?;
         let fields = self.trampoline_args.iter().map(|arg| Decl::parse(arg));
         let fields: Vec<_> = fields.filter(|field| field.name != "result").collect();
-        // Without arguments there is no trampoline; that a created module is no plain one has to be checked.
-        let by_hand = self.trampoline_args.is_empty() || self.short_name() == "MOD_CREATE";
+        // Without arguments there is no trampoline; a created module may not be a plain one, and a finalizer may not touch the
+        // pending exception.
+        let by_hand = self.trampoline_args.is_empty() || matches!(self.short_name(), "MOD_CREATE" | "DESTRUCTOR");
         if by_hand || params.len() != fields.len() + 1 {
             return None;
         }

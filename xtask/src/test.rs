@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::environment::Environment;
+use crate::codegen;
+use crate::environment::{self, Environment};
+use crate::interpreters::{self, Interpreter};
 use crate::process::{output, run};
-use crate::{codegen, interpreters};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -15,51 +16,79 @@ pub struct Options {
     /// Only the conformance suite: leave out formatting, lints, generated files and Rust tests
     #[arg(long)]
     suite: bool,
+    /// Run the conformance suite on HPy 0.9.0 from the package registry instead, to compare (CPython 3.9 to 3.12)
+    #[arg(long, conflicts_with = "pythons")]
+    reference: bool,
     /// Arguments for pytest, behind --
     #[arg(last = true)]
     pytest: Vec<String>,
 }
 
 pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
-    let mut chosen = interpreters::supported(root)?;
-    if !options.pythons.is_empty() {
-        let version =
-            |interpreter: &interpreters::Interpreter| format!("{}.{}", interpreter.version.0, interpreter.version.1);
-        for wanted in &options.pythons {
-            if !chosen.iter().any(|interpreter| version(interpreter) == *wanted) {
-                let there: Vec<_> = chosen.iter().map(version).collect();
-                return Err(format!("no CPython {wanted} to test on; there are {}", there.join(", ")));
-            }
-        }
-        chosen.retain(|interpreter| options.pythons.contains(&version(interpreter)));
+    let supported = interpreters::supported(root)?;
+    if options.reference {
+        let interpreter = environment::reference_interpreter(&supported).ok_or(
+            "HPy 0.9.0 works on CPython 3.9 to 3.12, and none of them is there; see 'cargo xtask interpreters'",
+        )?;
+        let reference = Environment::with_reference(root, interpreter)?;
+        println!("conformance suite on HPy 0.9.0, {}", interpreter.name());
+        return suite(root, &reference, None, options, &[]);
     }
+    let chosen = choose(&supported, &options.pythons)?;
+    let first = interpreters::preferred(&chosen);
     if !options.suite {
-        rust(root, interpreters::preferred(&chosen))?;
+        rust(root, first)?;
     }
+    let reference = match environment::reference_interpreter(&supported) {
+        Some(interpreter) => Some(Environment::with_reference(root, interpreter)?),
+        None => None,
+    };
     let mut failed = Vec::new();
     // Universal binaries are compiled with the first, and the others load the same files.
-    let first = interpreters::preferred(&chosen).clone();
-    chosen.sort_by_key(|interpreter| (interpreter.executable != first.executable, interpreter.version));
-    for interpreter in &chosen {
+    let others = chosen.iter().filter(|interpreter| *interpreter != first);
+    for interpreter in std::iter::once(first).chain(others) {
         let environment = Environment::prepare(root, interpreter)?;
         println!("conformance suite on {}", interpreter.name());
-        let mut pytest = environment.command();
-        pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=auto"]);
         // The hybrid ABI differs least from one version to the next.
-        if interpreter.executable != first.executable {
-            pytest.args(["--abi", "universal,cpython"]);
-        }
-        pytest.args(&options.pytest).current_dir(root);
-        if !options.pytest.iter().any(|argument| argument.starts_with("tests")) {
-            pytest.arg("tests");
-        }
-        pytest.env("HPY_TEST_CACHE", root.join("target/test-cache")).env("PYTHONDONTWRITEBYTECODE", "1");
+        let abis: &[&str] = if interpreter == first { &[] } else { &["--abi", "universal,cpython"] };
         // One interpreter's failures are no reason not to know those of the others.
-        if run(&mut pytest).is_err() {
+        if suite(root, &environment, reference.as_ref(), options, abis).is_err() {
             failed.push(interpreter.name());
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(format!("the conformance suite fails on {}", failed.join(", "))) }
+}
+
+/// The interpreters of the wanted versions, or all.
+fn choose(supported: &[Interpreter], wanted: &[String]) -> Result<Vec<Interpreter>, String> {
+    let version = |interpreter: &Interpreter| format!("{}.{}", interpreter.version.0, interpreter.version.1);
+    let there: Vec<_> = supported.iter().map(version).collect();
+    if let Some(missing) = wanted.iter().find(|wanted| !there.contains(wanted)) {
+        return Err(format!("no CPython {missing} to test on; there are {}", there.join(", ")));
+    }
+    let is_wanted = |interpreter: &&Interpreter| wanted.is_empty() || wanted.contains(&version(interpreter));
+    Ok(supported.iter().filter(is_wanted).cloned().collect())
+}
+
+/// Runs the conformance suite in an environment; some tests also need one with HPy 0.9.0.
+fn suite(
+    root: &Path,
+    environment: &Environment,
+    reference: Option<&Environment>,
+    options: &Options,
+    defaults: &[&str],
+) -> Result<(), String> {
+    let mut pytest = environment.command();
+    pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=auto"]);
+    pytest.args(defaults).args(&options.pytest).current_dir(root);
+    if !options.pytest.iter().any(|argument| argument.starts_with("tests")) {
+        pytest.arg("tests");
+    }
+    if let Some(reference) = reference {
+        pytest.env("HPY_TEST_REFERENCE", reference.python());
+    }
+    pytest.env("HPY_TEST_CACHE", root.join("target/test-cache")).env("PYTHONDONTWRITEBYTECODE", "1");
+    run(&mut pytest)
 }
 
 /// What needs no Python but to compile against.

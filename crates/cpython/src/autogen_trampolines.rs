@@ -155,11 +155,6 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
                 let a = &mut *args.cast::<HPyFunc_args_OBJOBJPROC>();
                 a.result = f(ctx, to_handle(a.arg0.cast()), to_handle(a.arg1.cast()));
             }
-            HPyFunc_DESTRUCTOR => {
-                let f = transmute::<HPyCFunction, HPyFunc_destructor>(func).unwrap_unchecked();
-                let a = &mut *args.cast::<HPyFunc_args_DESTRUCTOR>();
-                f(ctx, to_handle(a.arg0.cast()));
-            }
             _ => return false,
         }
     }

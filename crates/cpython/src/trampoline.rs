@@ -2,6 +2,7 @@
 
 use core::ffi::c_void;
 use core::mem::transmute;
+use core::ptr::null_mut;
 
 use hpy_abi::*;
 use pyo3_ffi::*;
@@ -55,7 +56,7 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
                 a.result = f(ctx, to_handle(a.self_.cast()), &mut buffer, a.flags);
                 // The buffer's reference to its object becomes the view's.
                 if a.result < 0 {
-                    (*view).obj = core::ptr::null_mut();
+                    (*view).obj = null_mut();
                 } else {
                     fill_view(&buffer, &mut *view);
                 }
@@ -74,6 +75,18 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
                 let a = &mut *args.cast::<HPyFunc_args_TRAVERSEPROC>();
                 let visit = transmute::<cpy_visitproc, Option<visitproc>>(a.visit).unwrap_unchecked();
                 a.result = lifecycle::traverse_from_trampoline(f, a.self_.cast(), visit, a.arg);
+            }
+            HPyFunc_DESTRUCTOR => {
+                let f = transmute::<HPyCFunction, HPyFunc_destructor>(func).unwrap_unchecked();
+                let a = &mut *args.cast::<HPyFunc_args_DESTRUCTOR>();
+                // A finalizer can run while an exception is on its way, and the API has no way to put one aside.
+                let (mut class, mut value, mut traceback) = (null_mut(), null_mut(), null_mut());
+                PyErr_Fetch(&mut class, &mut value, &mut traceback);
+                f(ctx, to_handle(a.arg0.cast()));
+                if !PyErr_Occurred().is_null() {
+                    PyErr_WriteUnraisable(a.arg0.cast());
+                }
+                PyErr_Restore(class, value, traceback);
             }
             HPyFunc_CAPSULE_DESTRUCTOR => {
                 let f = transmute::<HPyCFunction, HPyFunc_Capsule_Destructor>(func).unwrap_unchecked();

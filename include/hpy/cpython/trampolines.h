@@ -100,6 +100,27 @@ HPyAPI_HELPER int _HPyType_Traverse(HPyFunc_traverseproc traverse, PyObject *sel
         return _HPyType_Traverse(IMPL, self, visit, arg);                                             \
     }
 
+/* A finalizer can run while an exception is on its way, and the API has no way to put one aside. */
+#if PY_VERSION_HEX >= 0x030C0000
+#  define _HPyErr_Put_Aside() PyObject *exception = PyErr_GetRaisedException()
+#  define _HPyErr_Put_Back() PyErr_SetRaisedException(exception)
+#else
+#  define _HPyErr_Put_Aside()                \
+      PyObject *type, *value, *traceback;    \
+      PyErr_Fetch(&type, &value, &traceback)
+#  define _HPyErr_Put_Back() PyErr_Restore(type, value, traceback)
+#endif
+
+#define _HPyFunc_TRAMPOLINE_HPyFunc_DESTRUCTOR(SYM, IMPL)                                             \
+    static void SYM(PyObject *self)                                                                   \
+    {                                                                                                 \
+        _HPyErr_Put_Aside();                                                                          \
+        IMPL(&_hpy_context, _py2h(self));                                                             \
+        if (PyErr_Occurred() != NULL)                                                                 \
+            PyErr_WriteUnraisable(self);                                                              \
+        _HPyErr_Put_Back();                                                                           \
+    }
+
 /* HPy_tp_destroy is called by the static library, which has no use for a trampoline. */
 #define _HPyFunc_TRAMPOLINE_HPyFunc_DESTROYFUNC(SYM, IMPL) static void SYM(void) { abort(); }
 

@@ -195,11 +195,4 @@
         return IMPL(&_hpy_context, _py2h(arg0), _py2h(arg1)); \
     }
 
-
-#define _HPyFunc_TRAMPOLINE_HPyFunc_DESTRUCTOR(SYM, IMPL) \
-    static void SYM(cpy_PyObject *arg0) \
-    { \
-        IMPL(&_hpy_context, _py2h(arg0)); \
-    }
-
 #endif /* HPY_GENERATED_CPYTHON_TRAMPOLINES_H */

@@ -7,8 +7,7 @@ use core::ffi::c_int;
 use hpy_abi::*;
 use pyo3_ffi::*;
 
-use super::definition::Definition;
-use super::functions;
+use super::definition::{Definition, nearest};
 
 /// The hidden field of an instance.
 unsafe fn field(object: *mut PyObject) -> *mut Option<vectorcallfunc> {
@@ -17,15 +16,19 @@ unsafe fn field(object: *mut PyObject) -> *mut Option<vectorcallfunc> {
 }
 
 /// Whether the type has the field: made by us for `HPy_tp_call`, or a member `__vectorcalloffset__` of an extension's struct.
-/// Functions of Python have one as well, but theirs is nobody else's to set.
+/// Functions of Python have one as well, but theirs is nobody else's to set. A Python class that overrides the call does not
+/// take the field away.
 unsafe fn has_protocol(object: *mut PyObject) -> bool {
     // SAFETY: the object is alive.
     unsafe {
         let tp = Py_TYPE(object);
-        let call = (*tp).tp_call.map_or(0, |call| call as usize);
-        let ours = call == functions::ours().call as usize;
-        let explicit = call == PyVectorcall_Call as ternaryfunc as usize && Definition::of_nearest(tp).is_some();
-        (*tp).tp_vectorcall_offset > 0 && (ours || explicit)
+        if (*tp).tp_vectorcall_offset <= 0 {
+            return false;
+        }
+        let ours = nearest(tp);
+        let call = if ours.is_null() { None } else { (*ours).tp_call };
+        let explicit = call.map_or(0, |call| call as usize) == PyVectorcall_Call as ternaryfunc as usize;
+        explicit || of_type(tp).is_some()
     }
 }
 

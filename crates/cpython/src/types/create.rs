@@ -242,6 +242,7 @@ impl<'a> Builder<'a> {
 
             let mut parts = Parts {
                 shape: spec.builtin_shape,
+                struct_size: spec.basicsize,
                 traverse: self.traverse,
                 destroy: self.destroy,
                 call: self.call,

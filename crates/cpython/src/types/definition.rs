@@ -26,7 +26,9 @@ pub struct Definition {
     size: usize,
     // From here on definitions are compared, byte by byte.
     pub shape: HPyType_BuiltinShape,
-    getset_count: c_int,
+    /// `HPyType_Spec.basicsize`: that of the struct, 0 if it is the base's.
+    pub struct_size: c_int,
+    getset_count: usize,
     method_count: usize,
     pub traverse: HPyFunc_traverseproc,
     pub destroy: HPyFunc_destroyfunc,
@@ -47,6 +49,7 @@ unsafe impl Entry for Definition {
 /// The parts of a definition while they are gathered.
 pub struct Parts {
     pub shape: HPyType_BuiltinShape,
+    pub struct_size: c_int,
     pub traverse: HPyFunc_traverseproc,
     pub destroy: HPyFunc_destroyfunc,
     pub call: Option<vectorcallfunc>,
@@ -67,8 +70,9 @@ impl Definition {
             let made = zeroed::<Definition>(size)?;
             (*made).size = size;
             (*made).shape = parts.shape;
+            (*made).struct_size = parts.struct_size;
             (*made).method_count = methods.len();
-            (*made).getset_count = getsets.len() as c_int;
+            (*made).getset_count = getsets.len();
             (*made).traverse = parts.traverse;
             (*made).destroy = parts.destroy;
             (*made).call = parts.call;

@@ -26,6 +26,10 @@ fn address(function: Option<destructor>) -> usize {
 /// The deallocator of Python classes: CPython does not name it, so a class is asked. 0 until [`learn`] has been called.
 static OF_PYTHON_CLASSES: AtomicUsize = AtomicUsize::new(0);
 
+/// What visits instances of Python classes.
+#[cfg(all(Py_3_11, not(Py_3_12)))]
+static OF_PYTHON_CLASSES_TRAVERSE: AtomicUsize = AtomicUsize::new(0);
+
 /// Learns how to tell Python classes.
 ///
 /// # Safety
@@ -38,7 +42,11 @@ pub unsafe fn learn() -> Result<()> {
             if class.is_null() {
                 return Err(PythonError);
             }
-            OF_PYTHON_CLASSES.store(address((*class.cast::<PyTypeObject>()).tp_dealloc), Ordering::Relaxed);
+            let class_type = class.cast::<PyTypeObject>();
+            #[cfg(all(Py_3_11, not(Py_3_12)))]
+            OF_PYTHON_CLASSES_TRAVERSE
+                .store((*class_type).tp_traverse.map_or(0, |function| function as usize), Ordering::Relaxed);
+            OF_PYTHON_CLASSES.store(address((*class_type).tp_dealloc), Ordering::Relaxed);
             Py_DECREF(class);
         }
     }
@@ -260,7 +268,35 @@ unsafe extern "C" {
 
 #[cfg(all(Py_3_12, not(Py_3_13)))]
 unsafe extern "C" {
-    fn _PyObject_VisitManagedDict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int;
+    #[link_name = "_PyObject_VisitManagedDict"]
+    fn PyObject_VisitManagedDict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int;
+}
+
+/// Whether CPython has put the dictionary where only it knows, in front of the object.
+#[cfg(Py_3_11)]
+unsafe fn has_managed_dict(object: *mut PyObject) -> bool {
+    // SAFETY: the object is alive.
+    unsafe { PyType_HasFeature(Py_TYPE(object), 1 << 4) != 0 }
+}
+
+#[cfg(not(Py_3_11))]
+unsafe fn has_managed_dict(_object: *mut PyObject) -> bool {
+    false
+}
+
+/// Where the dictionary is if CPython does not manage it.
+unsafe fn plain_dict(object: *mut PyObject) -> *mut *mut PyObject {
+    // SAFETY: the caller's object has room for a dictionary. Offsets count from the end where a size varies.
+    unsafe {
+        let offset = (*Py_TYPE(object)).tp_dictoffset;
+        if offset > 0 {
+            return object.byte_offset(offset).cast();
+        }
+        #[cfg(not(Py_3_13))]
+        return _PyObject_GetDictPtr(object);
+        #[cfg(Py_3_13)]
+        return null_mut();
+    }
 }
 
 /// Takes the dictionary of attributes away from an object that has one.
@@ -268,52 +304,80 @@ unsafe fn drop_dict(object: *mut PyObject) {
     // SAFETY: the caller's object has room for a dictionary.
     unsafe {
         #[cfg(Py_3_13)]
-        PyObject_ClearManagedDict(object);
+        if has_managed_dict(object) {
+            return PyObject_ClearManagedDict(object);
+        }
         #[cfg(not(Py_3_13))]
-        {
-            let place = _PyObject_GetDictPtr(object);
-            if !place.is_null() {
-                let dict = place.read();
-                place.write(null_mut());
-                Py_XDECREF(dict);
-            }
+        let place = _PyObject_GetDictPtr(object);
+        #[cfg(Py_3_13)]
+        let place = plain_dict(object);
+        if !place.is_null() {
+            let dict = place.read();
+            place.write(null_mut());
+            Py_XDECREF(dict);
         }
     }
 }
 
 /// Visits the attributes of an object that has a dictionary.
-#[cfg(Py_3_13)]
-unsafe fn visit_dict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int {
-    // SAFETY: the caller's object has room for a dictionary.
-    unsafe { PyObject_VisitManagedDict(object, visit, arg) }
-}
-
-#[cfg(all(Py_3_12, not(Py_3_13)))]
-unsafe fn visit_dict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int {
-    // SAFETY: the caller's object has room for a dictionary.
-    unsafe { _PyObject_VisitManagedDict(object, visit, arg) }
-}
-
-/// CPython 3.11 offers no way to do that: there, a cycle through such an attribute is not found if a type of ours derives from
-/// the Python class with the dictionary.
-#[cfg(all(Py_3_11, not(Py_3_12)))]
-unsafe fn visit_dict(_object: *mut PyObject, _visit: visitproc, _arg: *mut c_void) -> c_int {
-    0
-}
-
-#[cfg(not(Py_3_11))]
 unsafe fn visit_dict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int {
     // SAFETY: the caller's object has room for a dictionary.
     unsafe {
-        let place = _PyObject_GetDictPtr(object);
+        if has_managed_dict(object) {
+            return visit_managed_dict(object, visit, arg);
+        }
+        let place = plain_dict(object);
         if place.is_null() || (*place).is_null() { 0 } else { visit(*place, arg) }
     }
+}
+
+#[cfg(Py_3_12)]
+unsafe fn visit_managed_dict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: the caller's object has such a dictionary.
+    unsafe { PyObject_VisitManagedDict(object, visit, arg) }
+}
+
+/// CPython 3.11 has no function for that, but that of Python classes visits attributes without a dictionary, and then calls ours
+/// once more. The dictionary, once there is one, it leaves to us.
+#[cfg(all(Py_3_11, not(Py_3_12)))]
+unsafe fn visit_managed_dict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: the caller's object has such a dictionary: two pointers of which one at most is set.
+    unsafe {
+        let words = object.cast::<*mut PyObject>();
+        let (values, dict) = (*words.offset(-4), *words.offset(-3));
+        if !dict.is_null() {
+            return visit(dict, arg);
+        }
+        // A Python class below ours has visited them.
+        if values.is_null() || is_python_class(Py_TYPE(object)) {
+            return 0;
+        }
+        let function = OF_PYTHON_CLASSES_TRAVERSE.load(Ordering::Relaxed);
+        let function = core::mem::transmute::<usize, Option<traverseproc>>(function);
+        VISITS_VALUES.set(true);
+        let stop = function.map_or(0, |function| function(object, visit, arg));
+        VISITS_VALUES.set(false);
+        stop
+    }
+}
+
+#[cfg(not(Py_3_11))]
+unsafe fn visit_managed_dict(_object: *mut PyObject, _visit: visitproc, _arg: *mut c_void) -> c_int {
+    0
+}
+
+#[cfg(all(Py_3_11, not(Py_3_12)))]
+thread_local! {
+    /// Set while our function would be called for an object that it is visiting.
+    static VISITS_VALUES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What a visitor of CPython's needs on its way through an extension's function.
 struct Visit {
     visit: visitproc,
     arg: *mut c_void,
+    /// Fields in front of it are visited by the function of a base.
+    start: *const c_void,
 }
 
 unsafe extern "C" fn visit_field(field: *mut HPyField, visit: *mut c_void) -> c_int {
@@ -321,20 +385,48 @@ unsafe extern "C" fn visit_field(field: *mut HPyField, visit: *mut c_void) -> c_
     unsafe {
         let visit = &*visit.cast::<Visit>();
         let object = to_object(HPy { _i: (*field)._i });
-        if object.is_null() { 0 } else { (visit.visit)(object, visit.arg) }
+        if object.is_null() || field.cast_const().cast() < visit.start { 0 } else { (visit.visit)(object, visit.arg) }
     }
+}
+
+/// The size of the struct whose fields the bases of a type of ours visit.
+unsafe fn visited_by_bases(tp: *mut PyTypeObject) -> usize {
+    let mut visited = false;
+    // SAFETY: a type keeps its bases alive.
+    unsafe {
+        let mut base = nearest((*tp).tp_base);
+        while let Some(definition) = Definition::of(base) {
+            visited |= definition.traverse.is_some();
+            if visited && definition.struct_size != 0 {
+                return definition.struct_size as usize;
+            }
+            base = nearest((*base).tp_base);
+        }
+    }
+    0
 }
 
 /// `tp_traverse`
 pub unsafe extern "C" fn traverse(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int {
-    let mut visiting = Visit { visit, arg };
+    #[cfg(all(Py_3_11, not(Py_3_12)))]
+    if VISITS_VALUES.get() {
+        return 0;
+    }
     // SAFETY: the collector passes a live object, and nothing changes while it looks.
     unsafe {
         let base = last_base(object);
         let ours = nearest(Py_TYPE(object));
-        let mut stop = for_each_struct(object, |definition, data| match definition.traverse {
-            Some(traverse) => traverse(data, Some(visit_field), (&raw mut visiting).cast()),
-            None => 0,
+        let mut stop = 0;
+        for_each_type(object, |tp| {
+            if stop == 0
+                && let Some(definition) = Definition::of(tp)
+                && let Some(traverse) = definition.traverse
+            {
+                // An extension's function may visit the fields of a base's struct as well, but each has to be seen once.
+                let data = payload(object, definition.shape);
+                let mut visiting = Visit { visit, arg, start: data.byte_add(visited_by_bases(tp)) };
+                stop = traverse(data, Some(visit_field), (&raw mut visiting).cast());
+            }
         });
         for_each_slot(object, |slot| {
             let value = slot.read();
@@ -382,7 +474,7 @@ pub unsafe fn traverse_from_trampoline(
     visit: visitproc,
     arg: *mut c_void,
 ) -> c_int {
-    let mut visiting = Visit { visit, arg };
+    let mut visiting = Visit { visit, arg, start: core::ptr::null() };
     // SAFETY: as this function's.
     unsafe {
         let shape = Definition::of_nearest(Py_TYPE(object)).map_or(HPyType_BuiltinShape_Legacy, |def| def.shape);
