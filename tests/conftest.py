@@ -43,7 +43,7 @@ def pytest_generate_tests(metafunc):
 def pytest_configure(config):
     config.addinivalue_line("markers", "abis(abi, ...): makes sense in these ABIs only")
     config.addinivalue_line("markers", "newer: uses what HPy 0.9.0 does not have")
-    config.addinivalue_line("markers", "differs(reason): 0.9.0 does something else here, on purpose")
+    config.addinivalue_line("markers", "differs(reason, abis=None): 0.9.0 does something else here, in some ABIs or all; ours is on purpose")
 
 
 def pytest_collection_modifyitems(items):
@@ -52,9 +52,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("newer"):
             item.add_marker(pytest.mark.skip(reason="HPy 0.9.0 does not have it"))
-        differs = item.get_closest_marker("differs")
-        if differs:
-            item.add_marker(pytest.mark.skip(reason=differs.args[0]))
+        variant = getattr(item, "callspec", None) and item.callspec.params.get("variant")
+        for differs in item.iter_markers("differs"):
+            abis = differs.kwargs.get("abis")
+            if abis is None or variant is None or variant.abi in abis:
+                item.add_marker(pytest.mark.skip(reason=differs.args[0]))
 
 
 @pytest.fixture

@@ -103,8 +103,6 @@ def tools(abi):
         include_dirs.append(sysconfig.get_path("include"))
         digest.update(repr([sys.version, include_dirs]).encode())
     flags += [f"-I{folder}" for folder in include_dirs]
-    if REFERENCE and abi == "cpython":
-        linked += list(map(str, devel.get_ctx_sources()))
     return [*command, *flags], linked, digest.hexdigest()
 
 

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.differs("0.9.0 has no HPyCapsule_Get and HPyCapsule_Set in the CPython ABI", abis=["cpython"])
+
 CAPSULES = r"""
     static int numbers[3] = { 10, 11, 12 };
     static const char name_a[] = "package.a", same_as_a[] = "package.a", name_b[] = "package.b";

@@ -5,9 +5,12 @@ import itertools
 import weakref
 
 import pytest
-from conftest import VARIANTS, load
-from snippet import compile_file, expand
+from conftest import VARIANTS
+from loading import load
+from snippet import REFERENCE, compile_file, expand
 from type_snippets import GC, field, slot, traverse, type_source
+
+pytestmark = pytest.mark.skipif(REFERENCE, reason="0.9.0 lets the struct overlap the hidden field of HPy_tp_call")
 
 COUNTER = """
     static long gone;

@@ -296,6 +296,7 @@ def test_a_call_given_to_a_class_later(mod):
     assert sub()[0] == mod.call(sub)[0] == "simple"
 
 
+@pytest.mark.differs("0.9.0 lets the struct overlap the hidden field")
 def test_a_struct_goes_on_behind_that_of_a_callable_base(snippet):
     """The hidden field has to move behind it, whether the call is inherited, overridden or replaced for one object."""
     mod = snippet(
@@ -350,6 +351,7 @@ def test_a_struct_goes_on_behind_that_of_a_callable_base(snippet):
         assert content(wide) == [-3, -2, -1, 0, 1]
 
 
+@pytest.mark.differs("0.9.0 refuses such an object")
 def test_a_function_for_an_object_whose_class_overrides_the_call(mod):
     class Overrides(mod.Switching):
         def __call__(self, *args):

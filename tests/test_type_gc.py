@@ -299,6 +299,7 @@ DERIVED = type_source(
 )
 
 
+@pytest.mark.differs("0.9.0 leaves the fields of a base to the derived type alone")
 @pytest.mark.parametrize("name", ["Own", "All"])
 def test_a_derived_type_may_visit_the_fields_of_its_base(snippet, name):
     mod = snippet(DERIVED)
@@ -317,6 +318,7 @@ def test_a_derived_type_may_visit_the_fields_of_its_base(snippet, name):
         assert alive() is None
 
 
+@pytest.mark.differs("0.9.0 does not see them")
 @pytest.mark.parametrize("below", [False, True])
 def test_attributes_of_a_base_written_in_python_are_seen_once(snippet, below):
     mod = snippet(type_source("Made", "", make=True))

@@ -3,7 +3,10 @@
 import pytest
 from type_snippets import GC, assert_balanced, field, method, new, slot, spec_source, traverse, type_source
 
-pytestmark = pytest.mark.abis("cpython", "hybrid")
+pytestmark = [
+    pytest.mark.abis("cpython", "hybrid"),
+    pytest.mark.differs("0.9.0 has no _HPyType_GetBuiltinShape in the CPython ABI", abis=["cpython"]),
+]
 
 PYTHON = "#include <Python.h>\n#include <structmember.h>\n#include <stdlib.h>\n"
 # A type of which each part is of the C API, but for those that the name says.
