@@ -80,6 +80,7 @@ HPyAPI_FUNC void *HPy_AsVoidP(HPy h) { return (void *)h._i; }
 #include "hpy/hpytype.h"
 #include "hpy/hpymodule.h"
 #include "hpy/generated/autogen_context.h"
+#include "hpy/pypy.h"
 #include "hpy/generated/autogen_functions.h"
 #include "hpy/capsule.h"
 #include "hpy/macros.h"

@@ -28,6 +28,7 @@ extern _HPy_HIDDEN HPyContext *_ctx_for_trampolines;
     HPy_EXPORTED_FUNC void HPyInitGlobalContext_##ext_name(HPyContext *ctx)                              \
     {                                                                                                    \
         _ctx_for_trampolines = ctx;                                                                      \
+        _HPy_RecognizePyPy(ctx);                                                                         \
     }                                                                                                    \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void);                                            \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void) { return &mod_def; }
