@@ -95,6 +95,7 @@ HPyAPI_FUNC void *HPy_AsVoidP(HPy h) { return (void *)h._i; }
 #  include "hpy/generated/autogen_cpython_functions.h"
 #else
 #  include "hpy/generated/autogen_context.h"
+#  include "hpy/pypy.h"
 #  include "hpy/generated/autogen_functions.h"
 #endif
 #include "hpy/capsule.h"

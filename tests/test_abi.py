@@ -66,6 +66,78 @@ def test_the_context_says_what_it_is(snippet, variant):
     assert mod.version() == 0
 
 
+# PyPy 7.3.19 has h_DictType behind h_Builtins, so that what follows is a place further on: include/hpy/pypy.h.
+OTHER_TABLES = """
+    #define PLACE(member) ((offsetof(HPyContext, member) - offsetof(HPyContext, h_None)) / sizeof(HPy))
+    static struct { const char *name; void *private; int abi_version; intptr_t words[PLACE(h_DictType) + 1]; } table;
+
+    static HPy in_place(HPyContext *ctx, HPy f, const HPy *args, size_t nargs, HPy kwnames)
+    {
+        return HPyUnicode_FromString(ctx, "in place");
+    }
+    static HPy further_on(HPyContext *ctx, HPy f, const HPy *args, size_t nargs, HPy kwnames)
+    {
+        return HPyUnicode_FromString(ctx, "further on");
+    }
+    static void *struct_of_int(HPyContext *ctx, HPy h) { return "int"; }
+    static void *struct_of_object(HPyContext *ctx, HPy h) { return "object"; }
+
+    HPy_EXPORTED_FUNC void HPyInitGlobalContext_mod(HPyContext *ctx);
+
+    /* A host with this name, and these words from h_Builtins on; -1 is a function. Returns which HPy_Call of its two is
+       called, which function gives an int's struct, and what comes of keyword arguments. */
+    FUNC_KEYWORDS(call_on)
+    {
+        HPyContext *other = (HPyContext *)(void *)&table, *trampolines = _ctx_for_trampolines;
+        static const char *names[] = { "x", "y", NULL };
+        long x = 0, y = 0;
+        memcpy(&table, ctx, sizeof(table));
+        table.name = HPyUnicode_AsUTF8AndSize(ctx, args[0], NULL);
+        for (size_t i = PLACE(h_Builtins); i <= PLACE(h_DictType); i++)
+            table.words[i] = (intptr_t)in_place;
+        table.words[PLACE(h_Builtins)] = HPyLong_AsSsize_t(ctx, args[1]);
+        if (HPyLong_AsSsize_t(ctx, args[2]) != -1)
+            table.words[PLACE(h_Builtins) + 1] = HPyLong_AsSsize_t(ctx, args[2]);
+        table.words[PLACE(ctx_Call) + 1] = (intptr_t)further_on;
+        table.words[PLACE(ctx_AsStruct_Object)] = (intptr_t)struct_of_object;
+        table.words[PLACE(ctx_AsStruct_Long)] = (intptr_t)struct_of_int;
+
+        HPyInitGlobalContext_mod(other);
+        HPy called = HPy_Call(other, ctx->h_None, NULL, 0, HPy_NULL);
+        const char *structure = _HPy_AsStruct_Long(other, ctx->h_None);
+        int parsed = HPyArg_ParseKeywordsDict(ctx, NULL, args + 3, (HPy_ssize_t)nargs - 3, kwnames, "ll", names, &x, &y);
+        HPyInitGlobalContext_mod(trampolines);
+        if (!parsed)
+            HPyErr_Clear(ctx);
+        HPy result = HPy_BuildValue(ctx, "Osll", called, structure, x, y);
+        HPy_Close(ctx, called);
+        return result;
+    }
+"""
+PYPY = "HPy Universal ABI (PyPy backend)"
+FUNCTION = -1
+
+
+@pytest.mark.abis("universal", "hybrid")
+@pytest.mark.skipif(REFERENCE, reason="0.9.0 does not know that PyPy")
+@pytest.mark.parametrize(
+    ("name", "builtins", "next_word", "is_shifted"),
+    [
+        (PYPY, 0x52, 0x53, True),
+        ("HPy Debug Mode ABI (PyPy backend)", 0x5555_0000_1000, 0x5555_0000_1050, True),
+        ("HPy Trace Mode ABI (PyPy backend)", 0x52, 0, True),
+        (PYPY, 0x52, FUNCTION, False),
+        ("HPy Debug Mode ABI (PyPy backend)", 0x5555_0000_1000, FUNCTION, False),
+        ("HPy Universal ABI (another backend)", 0x52, 0x53, False),
+        ("HPy Universal ABI (another backend)", 0x52, FUNCTION, False),
+    ],
+)
+def test_members_are_found_where_a_runtime_has_them(snippet, name, builtins, next_word, is_shifted):
+    found = snippet(OTHER_TABLES).call_on(name, builtins, next_word, 1, y=2)
+    # Elsewhere, a tuple of names is no dict: the conversion fails after the positional argument.
+    assert found == (("further on", "object", 1, 2) if is_shifted else ("in place", "int", 1, 0))
+
+
 @pytest.mark.skipif(REFERENCE, reason="about our own files")
 def test_the_version_is_the_same_everywhere():
     version, revision = hpy.universal.get_version()

@@ -4,22 +4,27 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #  define _HPy_HIDDEN __attribute__((visibility("hidden")))
+#  define _HPy_ONE_PER_BINARY __attribute__((weak, visibility("hidden")))
 #  define _HPy_UNUSED __attribute__((unused))
 #  define _HPy_NO_RETURN __attribute__((noreturn))
 #  define _HPy_ALLOCA(size) __builtin_alloca(size)
 #elif defined(_MSC_VER)
 #  include <malloc.h>
 #  define _HPy_HIDDEN
+#  define _HPy_ONE_PER_BINARY __declspec(selectany)
 #  define _HPy_UNUSED
 #  define _HPy_NO_RETURN __declspec(noreturn)
 #  define _HPy_ALLOCA(size) _alloca(size)
 #else
 #  include <alloca.h>
 #  define _HPy_HIDDEN
+#  define _HPy_ONE_PER_BINARY static _HPy_UNUSED
 #  define _HPy_UNUSED
 #  define _HPy_NO_RETURN
 #  define _HPy_ALLOCA(size) alloca(size)
 #endif
+
+/* _HPy_ONE_PER_BINARY is for a variable that each file defines in the same way; the linker keeps one of them. */
 
 #ifdef __has_attribute
 #  define _HPy_HAS_ATTRIBUTE(x) __has_attribute(x)

@@ -47,6 +47,7 @@ HPyAPI_HELPER PyObject *_HPyModule_Init(HPyContext *ctx, HPyModuleDef *def);
     HPy_EXPORTED_FUNC void HPyInitGlobalContext_##ext_name(HPyContext *ctx)                              \
     {                                                                                                    \
         _ctx_for_trampolines = ctx;                                                                      \
+        _HPy_RecognizePyPy(ctx);                                                                         \
     }                                                                                                    \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void);                                            \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void) { return &mod_def; }

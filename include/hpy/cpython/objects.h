@@ -13,4 +13,7 @@ HPyAPI_FUNC PyObject *_HPy_NewRef(PyObject *object)
     return object;
 }
 
+/* Whether keyword arguments for an HPy_tp_new are a tuple of names, as on one runtime of another interpreter. */
+#define _HPy_IS_NAMES(ctx, kw) 0
+
 #endif /* HPY_CPYTHON_OBJECTS_H */

@@ -297,7 +297,7 @@ HPyAPI_FUNC void _HPy_CallRealFunctionFromTrampoline(HPyContext *ctx, HPyFunc_Si
  */
 HPyAPI_FUNC int HPy_SetCallFunction(HPyContext *ctx, HPy h, HPyCallFunction *func)
 {
-    return ctx->ctx_SetCallFunction(ctx, h, func);
+    return _HPy_SHIFTED(ctx)->ctx_SetCallFunction(ctx, h, func);
 }
 
 /**
@@ -310,7 +310,7 @@ HPyAPI_FUNC int HPy_SetCallFunction(HPyContext *ctx, HPy h, HPyCallFunction *fun
  */
 HPyAPI_FUNC HPy HPy_Call(HPyContext *ctx, HPy callable, const HPy *args, size_t nargs, HPy kwnames)
 {
-    return ctx->ctx_Call(ctx, callable, args, nargs, kwnames);
+    return _HPy_SHIFTED(ctx)->ctx_Call(ctx, callable, args, nargs, kwnames);
 }
 
 /**
@@ -323,7 +323,7 @@ HPyAPI_FUNC HPy HPy_Call(HPyContext *ctx, HPy callable, const HPy *args, size_t 
  */
 HPyAPI_FUNC HPy HPy_CallMethod(HPyContext *ctx, HPy name, const HPy *args, size_t nargs, HPy kwnames)
 {
-    return ctx->ctx_CallMethod(ctx, name, args, nargs, kwnames);
+    return _HPy_SHIFTED(ctx)->ctx_CallMethod(ctx, name, args, nargs, kwnames);
 }
 
 /* Capsules */
@@ -338,7 +338,7 @@ HPyAPI_FUNC HPy HPy_CallMethod(HPyContext *ctx, HPy name, const HPy *args, size_
  */
 HPyAPI_FUNC HPy HPyCapsule_New(HPyContext *ctx, void *pointer, const char *utf8_name, HPyCapsule_Destructor *destructor)
 {
-    return ctx->ctx_Capsule_New(ctx, pointer, utf8_name, destructor);
+    return _HPy_SHIFTED(ctx)->ctx_Capsule_New(ctx, pointer, utf8_name, destructor);
 }
 
 /**
@@ -352,7 +352,7 @@ HPyAPI_FUNC HPy HPyCapsule_New(HPyContext *ctx, void *pointer, const char *utf8_
  */
 HPyAPI_FUNC void* HPyCapsule_Get(HPyContext *ctx, HPy capsule, _HPyCapsule_key key, const char *utf8_name)
 {
-    return ctx->ctx_Capsule_Get(ctx, capsule, key, utf8_name);
+    return _HPy_SHIFTED(ctx)->ctx_Capsule_Get(ctx, capsule, key, utf8_name);
 }
 
 /**
@@ -362,7 +362,7 @@ HPyAPI_FUNC void* HPyCapsule_Get(HPyContext *ctx, HPy capsule, _HPyCapsule_key k
  */
 HPyAPI_FUNC int HPyCapsule_IsValid(HPyContext *ctx, HPy capsule, const char *utf8_name)
 {
-    return ctx->ctx_Capsule_IsValid(ctx, capsule, utf8_name);
+    return _HPy_SHIFTED(ctx)->ctx_Capsule_IsValid(ctx, capsule, utf8_name);
 }
 
 /**
@@ -375,7 +375,7 @@ HPyAPI_FUNC int HPyCapsule_IsValid(HPyContext *ctx, HPy capsule, const char *utf
  */
 HPyAPI_FUNC int HPyCapsule_Set(HPyContext *ctx, HPy capsule, _HPyCapsule_key key, void *value)
 {
-    return ctx->ctx_Capsule_Set(ctx, capsule, key, value);
+    return _HPy_SHIFTED(ctx)->ctx_Capsule_Set(ctx, capsule, key, value);
 }
 
 /* Context variables */
@@ -390,7 +390,7 @@ HPyAPI_FUNC int HPyCapsule_Set(HPyContext *ctx, HPy capsule, _HPyCapsule_key key
  */
 HPyAPI_FUNC HPy HPyContextVar_New(HPyContext *ctx, const char *name, HPy default_value)
 {
-    return ctx->ctx_ContextVar_New(ctx, name, default_value);
+    return _HPy_SHIFTED(ctx)->ctx_ContextVar_New(ctx, name, default_value);
 }
 
 /**
@@ -406,7 +406,7 @@ HPyAPI_FUNC HPy HPyContextVar_New(HPyContext *ctx, const char *name, HPy default
  */
 HPyAPI_FUNC int32_t HPyContextVar_Get(HPyContext *ctx, HPy context_var, HPy default_value, HPy *result)
 {
-    return ctx->ctx_ContextVar_Get(ctx, context_var, default_value, result);
+    return _HPy_SHIFTED(ctx)->ctx_ContextVar_Get(ctx, context_var, default_value, result);
 }
 
 /**
@@ -418,7 +418,7 @@ HPyAPI_FUNC int32_t HPyContextVar_Get(HPyContext *ctx, HPy context_var, HPy defa
  */
 HPyAPI_FUNC HPy HPyContextVar_Set(HPyContext *ctx, HPy context_var, HPy value)
 {
-    return ctx->ctx_ContextVar_Set(ctx, context_var, value);
+    return _HPy_SHIFTED(ctx)->ctx_ContextVar_Set(ctx, context_var, value);
 }
 
 /* Dictionaries */
@@ -450,7 +450,7 @@ HPyAPI_FUNC HPy HPyDict_New(HPyContext *ctx)
  */
 HPyAPI_FUNC HPy HPyDict_Keys(HPyContext *ctx, HPy h)
 {
-    return ctx->ctx_Dict_Keys(ctx, h);
+    return _HPy_SHIFTED(ctx)->ctx_Dict_Keys(ctx, h);
 }
 
 /**
@@ -463,7 +463,7 @@ HPyAPI_FUNC HPy HPyDict_Keys(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC HPy HPyDict_Copy(HPyContext *ctx, HPy h)
 {
-    return ctx->ctx_Dict_Copy(ctx, h);
+    return _HPy_SHIFTED(ctx)->ctx_Dict_Copy(ctx, h);
 }
 
 /* Exceptions */
@@ -634,7 +634,7 @@ HPyAPI_FUNC void HPyErr_WriteUnraisable(HPyContext *ctx, HPy obj)
  */
 HPyAPI_FUNC HPy HPy_Compile_s(HPyContext *ctx, const char *utf8_source, const char *utf8_filename, HPy_SourceKind kind)
 {
-    return ctx->ctx_Compile_s(ctx, utf8_source, utf8_filename, kind);
+    return _HPy_SHIFTED(ctx)->ctx_Compile_s(ctx, utf8_source, utf8_filename, kind);
 }
 
 /**
@@ -651,7 +651,7 @@ HPyAPI_FUNC HPy HPy_Compile_s(HPyContext *ctx, const char *utf8_source, const ch
  */
 HPyAPI_FUNC HPy HPy_EvalCode(HPyContext *ctx, HPy code, HPy globals, HPy locals)
 {
-    return ctx->ctx_EvalCode(ctx, code, globals, locals);
+    return _HPy_SHIFTED(ctx)->ctx_EvalCode(ctx, code, globals, locals);
 }
 
 /* Fields: references inside objects */
@@ -1711,7 +1711,7 @@ HPyAPI_FUNC void _HPy_Dump(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC int HPySlice_Unpack(HPyContext *ctx, HPy slice, HPy_ssize_t *start, HPy_ssize_t *stop, HPy_ssize_t *step)
 {
-    return ctx->ctx_Slice_Unpack(ctx, slice, start, stop, step);
+    return _HPy_SHIFTED(ctx)->ctx_Slice_Unpack(ctx, slice, start, stop, step);
 }
 
 /**
@@ -1941,7 +1941,7 @@ HPyAPI_FUNC void* _HPy_AsStruct_Type(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC void* _HPy_AsStruct_Long(HPyContext *ctx, HPy h)
 {
-    return ctx->ctx_AsStruct_Long(ctx, h);
+    return _HPy_AS_STRUCT(ctx, ctx_AsStruct_Long)(ctx, h);
 }
 
 /**
@@ -1953,7 +1953,7 @@ HPyAPI_FUNC void* _HPy_AsStruct_Long(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC void* _HPy_AsStruct_Float(HPyContext *ctx, HPy h)
 {
-    return ctx->ctx_AsStruct_Float(ctx, h);
+    return _HPy_AS_STRUCT(ctx, ctx_AsStruct_Float)(ctx, h);
 }
 
 /**
@@ -1965,7 +1965,7 @@ HPyAPI_FUNC void* _HPy_AsStruct_Float(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC void* _HPy_AsStruct_Unicode(HPyContext *ctx, HPy h)
 {
-    return ctx->ctx_AsStruct_Unicode(ctx, h);
+    return _HPy_AS_STRUCT(ctx, ctx_AsStruct_Unicode)(ctx, h);
 }
 
 /**
@@ -1977,7 +1977,7 @@ HPyAPI_FUNC void* _HPy_AsStruct_Unicode(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC void* _HPy_AsStruct_Tuple(HPyContext *ctx, HPy h)
 {
-    return ctx->ctx_AsStruct_Tuple(ctx, h);
+    return _HPy_AS_STRUCT(ctx, ctx_AsStruct_Tuple)(ctx, h);
 }
 
 /**
@@ -1989,7 +1989,7 @@ HPyAPI_FUNC void* _HPy_AsStruct_Tuple(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC void* _HPy_AsStruct_List(HPyContext *ctx, HPy h)
 {
-    return ctx->ctx_AsStruct_List(ctx, h);
+    return _HPy_AS_STRUCT(ctx, ctx_AsStruct_List)(ctx, h);
 }
 
 /**
@@ -2013,7 +2013,7 @@ HPyAPI_FUNC HPyType_BuiltinShape _HPyType_GetBuiltinShape(HPyContext *ctx, HPy h
  */
 HPyAPI_FUNC const char * HPyType_GetName(HPyContext *ctx, HPy type)
 {
-    return ctx->ctx_Type_GetName(ctx, type);
+    return _HPy_SHIFTED(ctx)->ctx_Type_GetName(ctx, type);
 }
 
 /**
@@ -2023,7 +2023,7 @@ HPyAPI_FUNC const char * HPyType_GetName(HPyContext *ctx, HPy type)
  */
 HPyAPI_FUNC int HPyType_IsSubtype(HPyContext *ctx, HPy sub, HPy type)
 {
-    return ctx->ctx_Type_IsSubtype(ctx, sub, type);
+    return _HPy_SHIFTED(ctx)->ctx_Type_IsSubtype(ctx, sub, type);
 }
 
 /**
@@ -2035,7 +2035,7 @@ HPyAPI_FUNC int HPyType_IsSubtype(HPyContext *ctx, HPy sub, HPy type)
  */
 HPyAPI_FUNC void* _HPy_AsStruct_Dict(HPyContext *ctx, HPy h)
 {
-    return ctx->ctx_AsStruct_Dict(ctx, h);
+    return _HPy_AS_STRUCT(ctx, ctx_AsStruct_Dict)(ctx, h);
 }
 
 /* Strings */
@@ -2198,7 +2198,7 @@ HPyAPI_FUNC HPy HPyUnicode_DecodeLatin1(HPyContext *ctx, const char *latin1, HPy
  */
 HPyAPI_FUNC HPy HPyUnicode_FromEncodedObject(HPyContext *ctx, HPy obj, const char *encoding, const char *errors)
 {
-    return ctx->ctx_Unicode_FromEncodedObject(ctx, obj, encoding, errors);
+    return _HPy_SHIFTED(ctx)->ctx_Unicode_FromEncodedObject(ctx, obj, encoding, errors);
 }
 
 /**
@@ -2211,7 +2211,7 @@ HPyAPI_FUNC HPy HPyUnicode_FromEncodedObject(HPyContext *ctx, HPy obj, const cha
  */
 HPyAPI_FUNC HPy HPyUnicode_Substring(HPyContext *ctx, HPy str, HPy_ssize_t start, HPy_ssize_t end)
 {
-    return ctx->ctx_Unicode_Substring(ctx, str, start, end);
+    return _HPy_SHIFTED(ctx)->ctx_Unicode_Substring(ctx, str, start, end);
 }
 
 

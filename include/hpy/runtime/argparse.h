@@ -102,7 +102,8 @@ HPyAPI_FUNC int HPyArg_ParseKeywords(HPyContext *ctx, HPyTracker *ht, const HPy 
 
 /**
  * Does what `HPyArg_ParseKeywords` does when the keyword arguments are in the dict `kw`, as for `HPy_tp_new` and
- * `HPy_tp_init`; `kw` can be null.
+ * `HPy_tp_init`; `kw` can be null. PyPy 7.3.19 hands a tuple of names to `HPy_tp_new`, as to functions with
+ * `HPyFunc_KEYWORDS`; there, this works with that as well.
  *
  * The text that `s` gives for a keyword argument stays until the tracker is closed. Without a tracker nothing holds it:
  * it goes when the dict lets go of the argument, and in debug mode at once.
@@ -118,7 +119,10 @@ HPyAPI_FUNC int HPyArg_ParseKeywordsDict(HPyContext *ctx, HPyTracker *ht, const 
     outputs = _HPyVaArg_CollectOutputs(ctx, _HPyArg_CountKeywordOutputs(fmt, keywords), va, few);
     va_end(va);
     if (outputs != NULL) {
-        result = _HPyArg_ParseKeywordsDictArray(ctx, ht, args, nargs, kw, fmt, keywords, outputs);
+        if (_HPy_IS_NAMES(ctx, kw))
+            result = _HPyArg_ParseKeywordsArray(ctx, ht, args, (size_t)nargs, kw, fmt, keywords, outputs);
+        else
+            result = _HPyArg_ParseKeywordsDictArray(ctx, ht, args, nargs, kw, fmt, keywords, outputs);
         _HPyVaArg_Release(outputs, few);
     }
     return result;

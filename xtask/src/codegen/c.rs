@@ -194,6 +194,21 @@ pub fn after_call(function: &Function) -> &'static str {
     }
 }
 
+/// The shapes whose structs PyPy 7.3.19 has no function for.
+const SHAPES_WITHOUT_FUNCTION: [&str; 6] = ["Long", "Float", "Unicode", "Tuple", "List", "Dict"];
+
+/// How a function's member is found in `ctx`: in its place, but for those that `include/hpy/pypy.h` is about.
+fn member_of(spec: &Spec, function: &Function) -> String {
+    let index = |name| spec.constants.iter().find(|constant| constant.name == name).map(|constant| constant.index);
+    let member = &function.member;
+    let shape = member.strip_prefix("ctx_AsStruct_");
+    if shape.is_some_and(|shape| SHAPES_WITHOUT_FUNCTION.contains(&shape)) {
+        return format!("_HPy_AS_STRUCT(ctx, {member})");
+    }
+    let is_shifted = index("h_Builtins") < Some(function.index) && Some(function.index) < index("h_DictType");
+    format!("{}->{member}", if is_shifted { "_HPy_SHIFTED(ctx)" } else { "ctx" })
+}
+
 fn functions(spec: &Spec) -> String {
     let mut body = String::new();
     for family in &spec.families {
@@ -211,7 +226,7 @@ fn functions(spec: &Spec) -> String {
             )
             .unwrap();
             let arguments: String = function.params().iter().map(|param| format!(", {}", param.name)).collect();
-            let call = format!("ctx->{}(ctx{arguments});", function.member);
+            let call = format!("{}(ctx{arguments});", member_of(spec, function));
             let returns_void = Decl::parse_type(function.member_returns()).is_void();
             let after = after_call(function);
             writeln!(body, "    {}{call}{after}\n}}\n", if returns_void { "" } else { "return " }).unwrap();
