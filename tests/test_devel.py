@@ -182,6 +182,63 @@ def test_sources_in_cpp_and_in_several_files(project, abi):
     assert project.python("-c", "import mod; print(mod.other(41))").stdout.strip() == "42"
 
 
+PYPROJECT = """
+[build-system]
+requires = ["setuptools", "hpy"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "project"
+version = "1.0"
+
+[tool.setuptools]
+py-modules = []
+"""
+WITHOUT_SETUP = ["-c", "import setuptools; setuptools.setup()"]
+
+
+@pytest.mark.parametrize("abi", ["universal", "cpython"])
+def test_pyproject_toml_is_enough(project, tmp_path, abi):
+    project.write(mod_dot_c=C_MODULE.format(name="mod"))
+    extension = '[[tool.hpy.ext-modules]]\nname = "mod"\nsources = ["mod.c"]\ndefine-macros = [["A", "1"], ["B"]]\n'
+    project.write(pyproject_dot_toml=f'{PYPROJECT}[tool.hpy]\nabi = "{abi}"\n{extension}')
+    # As installers do it.
+    code = "from setuptools.build_meta import build_wheel; build_wheel('wheels')"
+    project.python("-c", code)
+    (wheel,) = (project.folder / "wheels").glob("project-1.0-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    assert project.doc("mod", tmp_path / "installed") == f"built for {abi}"
+    # The command line wins.
+    project.python(*WITHOUT_SETUP, "--hpy-abi=hybrid", "build_ext", "--inplace")
+    assert project.doc("mod") == "built for hybrid"
+
+
+@pytest.mark.parametrize(
+    "table, message",
+    [
+        ("[tool.hpy]\nabbi = 'universal'", "unknown key 'abbi' in [tool.hpy]; there are 'abi' and 'ext-modules'"),
+        ("[tool.hpy]\next-modules = 5", "has to be an array of tables: [[tool.hpy.ext-modules]]"),
+        ("[[tool.hpy.ext-modules]]\nname = 'mod'", "extension 'mod' has no 'sources'"),
+        ("[[tool.hpy.ext-modules]]\nsources = ['mod.c']", "has no 'name'"),
+        (
+            "[[tool.hpy.ext-modules]]\nname = 'mod'\nsources = ['mod.c']\ninclude-dir = '.'",
+            "extension 'mod' has an unknown key 'include-dir'",
+        ),
+        ("[tool.hpy", "pyproject.toml: "),
+        (
+            "[tool.hpy]\nabi = 'universl'\n[[tool.hpy.ext-modules]]\nname = 'mod'\nsources = ['mod.c']",
+            "unknown HPy ABI 'universl'",
+        ),
+    ],
+)
+def test_misuse_of_pyproject_toml_is_explained(project, table, message):
+    project.write(pyproject_dot_toml=f"{PYPROJECT}{table}\n", mod_dot_c=C_MODULE.format(name="mod"))
+    run = project.python(*WITHOUT_SETUP, "build_ext", check=False)
+    assert run.returncode != 0
+    assert message in run.stdout + run.stderr
+
+
 def test_extensions_of_both_apis_live_in_one_package(project):
     (project.folder / "old.c").write_text(C_API_MODULE.format(name="old"))
     (project.folder / "other.c").write_text(C_API_MODULE.format(name="mod"))

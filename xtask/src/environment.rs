@@ -15,7 +15,7 @@ const SOURCES: [&str; 9] =
     ["Cargo.lock", "Cargo.toml", "README.md", "crates", "include", "pyproject.toml", "python", "setup.py", "LICENSE"];
 
 /// What tests and examples need beside the package.
-const TOOLS: [&str; 4] = ["pytest", "pytest-xdist", "setuptools>=68", "wheel"];
+const TOOLS: [&str; 5] = ["pytest", "pytest-xdist", "setuptools>=68", "wheel", "tomli; python_version < \"3.11\""];
 
 /// What ours is compared with.
 const REFERENCE: &str = "hpy==0.9.0";

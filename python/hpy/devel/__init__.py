@@ -7,7 +7,7 @@ In setup.py:
     setup(name="mypackage", hpy_ext_modules=[Extension("mypackage.mymodule", sources=["mymodule.c"])])
 
 and in pyproject.toml `requires = ["setuptools>=68", "hpy"]` below [build-system]. The option --hpy-abi, before the command
-(`python setup.py --hpy-abi=universal bdist_wheel`), chooses the ABI.
+(`python setup.py --hpy-abi=universal bdist_wheel`), chooses the ABI. Without a setup.py, see hpy.devel.pyproject.
 """
 
 import logging
