@@ -15,6 +15,7 @@ use pyo3_ffi::*;
 
 use super::definition::{Definition, nearest};
 use super::functions::is_ours;
+use super::referents;
 use super::shape::payload;
 use crate::handle::to_object;
 use crate::module::{PythonError, Result};
@@ -48,6 +49,7 @@ pub unsafe fn learn() -> Result<()> {
                 .store((*class_type).tp_traverse.map_or(0, |function| function as usize), Ordering::Relaxed);
             OF_PYTHON_CLASSES.store(address((*class_type).tp_dealloc), Ordering::Relaxed);
             Py_DECREF(class);
+            referents::learn()?;
         }
     }
     Ok(())
@@ -439,7 +441,7 @@ pub unsafe extern "C" fn traverse(object: *mut PyObject, visit: visitproc, arg: 
         }
         // The object owns a reference to its type. A Python class that derives from ours leaves visiting it to us, and we to a
         // heap type.
-        if stop == 0 && !is_heap_type(base) {
+        if stop == 0 && !is_heap_type(base) && !referents::are_asked_for(visit) {
             stop = visit(Py_TYPE(object).cast(), arg);
         }
         match (*base).tp_traverse {

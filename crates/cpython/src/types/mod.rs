@@ -2,6 +2,7 @@
 //!
 //! * [`create`] makes a type from a spec; [`bases`] knows about bases and metaclasses ([`metaclass`] for old CPythons).
 //! * [`definition`] is what a type points to for as long as it lives, and how a type of ours is recognised.
+//! * [`referents`] tells the collector from people who ask.
 //! * [`shape`] says where in an object the extension's struct lies.
 //! * [`functions`] are what all types of ours have in common, [`lifecycle`] is how instances end, and what the garbage collector sees of them.
 //! * [`call`] is the call protocol.
@@ -14,6 +15,7 @@ pub mod functions;
 pub mod lifecycle;
 #[cfg(not(Py_3_12))]
 mod metaclass;
+mod referents;
 mod shape;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
