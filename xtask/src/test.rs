@@ -10,7 +10,7 @@ use crate::process::{output, run};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only this version, such as 3.11 (may be repeated; default: every supported CPython on the machine)
+    /// Only this version, such as 3.11, or pypy (may be repeated; default: every supported CPython on the machine)
     #[arg(long = "python", value_name = "VERSION")]
     pythons: Vec<String>,
     /// Only the conformance suite: leave out formatting, lints, generated files and Rust tests
@@ -34,10 +34,10 @@ pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
         println!("conformance suite on HPy 0.9.0, {}", interpreter.name());
         return suite(root, &reference, None, options, &[]);
     }
-    let chosen = choose(&supported, &options.pythons)?;
+    let chosen = choose(root, &supported, &options.pythons)?;
     let first = interpreters::preferred(&chosen);
     if !options.suite {
-        rust(root, first)?;
+        rust(root, interpreters::preferred(&supported))?;
     }
     let reference = match environment::reference_interpreter(&supported) {
         Some(interpreter) => Some(Environment::with_reference(root, interpreter)?),
@@ -50,7 +50,11 @@ pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
         let environment = Environment::prepare(root, interpreter)?;
         println!("conformance suite on {}", interpreter.name());
         // The hybrid ABI differs least from one version to the next.
-        let abis: &[&str] = if interpreter == first { &[] } else { &["--abi", "universal,cpython"] };
+        let abis: &[&str] = match interpreter.implementation.as_str() {
+            "cpython" if interpreter == first => &[],
+            "cpython" => &["--abi", "universal,cpython"],
+            _ => &["--abi", "universal"],
+        };
         // One interpreter's failures are no reason not to know those of the others.
         if suite(root, &environment, reference.as_ref(), options, abis).is_err() {
             failed.push(interpreter.name());
@@ -60,14 +64,21 @@ pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
 }
 
 /// The interpreters of the wanted versions, or all.
-fn choose(supported: &[Interpreter], wanted: &[String]) -> Result<Vec<Interpreter>, String> {
-    let version = |interpreter: &Interpreter| format!("{}.{}", interpreter.version.0, interpreter.version.1);
-    let there: Vec<_> = supported.iter().map(version).collect();
-    if let Some(missing) = wanted.iter().find(|wanted| !there.contains(wanted)) {
-        return Err(format!("no CPython {missing} to test on; there are {}", there.join(", ")));
+fn choose(root: &Path, supported: &[Interpreter], wanted: &[String]) -> Result<Vec<Interpreter>, String> {
+    if wanted.is_empty() {
+        return Ok(supported.to_vec());
     }
-    let is_wanted = |interpreter: &&Interpreter| wanted.is_empty() || wanted.contains(&version(interpreter));
-    Ok(supported.iter().filter(is_wanted).cloned().collect())
+    let version = |interpreter: &Interpreter| format!("{}.{}", interpreter.version.0, interpreter.version.1);
+    let find = |wanted: &String| {
+        if wanted == "pypy" {
+            let missing = "no PyPy to test on; get one with 'cargo xtask interpreters --get pypy'";
+            return interpreters::pypy(root).ok_or(missing.to_string());
+        }
+        let there = || supported.iter().map(version).collect::<Vec<_>>().join(", ");
+        let found = supported.iter().find(|interpreter| version(interpreter) == *wanted);
+        found.cloned().ok_or_else(|| format!("no CPython {wanted} to test on; there are {}", there()))
+    };
+    wanted.iter().map(find).collect()
 }
 
 /// Runs the conformance suite in an environment; some tests also need one with HPy 0.9.0.

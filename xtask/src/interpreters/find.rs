@@ -42,6 +42,13 @@ pub fn preferred(interpreters: &[Interpreter]) -> &Interpreter {
     usual.unwrap_or_else(|| interpreters.last().expect("supported() gives at least one"))
 }
 
+/// A PyPy, whose own runtime the tests can be run on.
+pub fn pypy(root: &Path) -> Option<Interpreter> {
+    let found =
+        find(root).into_iter().filter(|interpreter| interpreter.implementation == "pypy" && interpreter.headers);
+    found.max_by_key(|interpreter| interpreter.version)
+}
+
 fn candidates(root: &Path) -> Vec<PathBuf> {
     let mut candidates = Vec::new();
     let mut versions = Vec::new();

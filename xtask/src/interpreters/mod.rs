@@ -11,7 +11,7 @@ use std::process::Command;
 
 use crate::process;
 
-pub use find::{preferred, supported};
+pub use find::{preferred, pypy, supported};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -101,7 +101,9 @@ fn list(root: &Path) -> Result<(), String> {
     }
     let used: Vec<_> = supported(root).unwrap_or_default().into_iter().map(|used| used.executable).collect();
     for interpreter in found {
-        let note = if used.contains(&interpreter.executable) {
+        let note = if interpreter.implementation == "pypy" && interpreter.headers {
+            "tested with 'cargo xtask test --python pypy'"
+        } else if used.contains(&interpreter.executable) {
             "used for tests and the demo"
         } else if interpreter.is_supported() {
             "not used: another of this version is newer or found first"
