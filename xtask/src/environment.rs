@@ -78,7 +78,20 @@ impl Environment {
         if self.dir.exists() {
             fs::remove_dir_all(&self.dir).map_err(|error| format!("{}: {error}", self.dir.display()))?;
         }
-        output(Command::new(&self.interpreter.executable).args(["-m", "venv"]).arg(&self.dir))?;
+        let mut venv = Command::new(&self.interpreter.executable);
+        venv.args(["-m", "venv"]);
+        if self.interpreter.implementation == "pypy" {
+            // Debian's can't install pip into an environment; that of another Python can.
+            output(venv.arg("--without-pip").arg(&self.dir))?;
+            output(
+                Command::new("python3")
+                    .args(["-m", "pip", "--quiet", "--python"])
+                    .arg(self.python())
+                    .args(["install", "pip"]),
+            )?;
+        } else {
+            output(venv.arg(&self.dir))?;
+        }
         output(self.pip().arg("install").args(packages))
     }
 
