@@ -76,7 +76,14 @@ impl Definition {
             (*made).traverse = parts.traverse;
             (*made).destroy = parts.destroy;
             (*made).call = parts.call;
-            (*made).methods().copy_from_nonoverlapping(methods.as_ptr(), methods.len());
+            for (index, method) in methods.iter().enumerate() {
+                // One by one: between fields there may be bytes that are not set, and all bytes are compared.
+                let place = (*made).methods().add(index);
+                (*place).ml_name = method.ml_name;
+                (*place).ml_meth = method.ml_meth;
+                (*place).ml_flags = method.ml_flags;
+                (*place).ml_doc = method.ml_doc;
+            }
             (*made).getsets().copy_from_nonoverlapping(getsets.as_ptr(), getsets.len());
             Ok(DEFINITIONS.publish(made))
         }
