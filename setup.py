@@ -10,11 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.build_py import build_py
 from setuptools_rust import Binding, RustExtension
 
 ROOT = Path(__file__).parent
+
+# PyPy brings a runtime of its own, with the tools that go with it. There, this package is hpy.devel only.
+PYPY = sys.implementation.name == "pypy"
 
 # Everything that building leaves behind goes to target/, as with cargo.
 BUILD_BASE = Path("target", "python-build")
@@ -42,6 +45,11 @@ def git_revision():
 class build_py_with_devel(build_py):
     """Also lays out what hpy.devel hands to compilers."""
 
+    def finalize_options(self):
+        super().finalize_options()
+        if PYPY:
+            self.packages = ["hpy", "hpy.devel"]
+
     def run(self):
         super().run()
         devel = Path(self.build_lib, "hpy", "devel")
@@ -62,8 +70,9 @@ class build_py_with_devel(build_py):
 LIBRARIES = {
     "universal": ["--release"],
     "hybrid": ["--release"],
-    "cpython": ["--profile", "small", "--features", "cpython"],
 }
+if not PYPY:
+    LIBRARIES["cpython"] = ["--profile", "small", "--features", "cpython"]
 
 
 def build_library(options):
@@ -109,8 +118,18 @@ def slim(library, folder):
         run("ar", "rcsD", slimmed, reachable)
 
 
+class PlatformDistribution(Distribution):
+    """Has static libraries, so it is for one platform even without an extension module."""
+
+    def has_ext_modules(self):
+        return True
+
+
+RUNTIME = RustExtension("hpy.universal", "crates/loader/Cargo.toml", binding=Binding.NoBinding, debug=False)
+
 setup(
-    rust_extensions=[RustExtension("hpy.universal", "crates/loader/Cargo.toml", binding=Binding.NoBinding, debug=False)],
+    distclass=PlatformDistribution,
+    rust_extensions=[] if PYPY else [RUNTIME],
     cmdclass={"build_py": build_py_with_devel},
     options={"build": {"build_base": str(BUILD_BASE)}, "egg_info": {"egg_base": str(BUILD_BASE)}},
     zip_safe=False,

@@ -19,6 +19,13 @@ import pytest
 from loading import load
 from snippet import REFERENCE, compile_file, expand
 
+if sys.implementation.name == "pypy":
+    import pypy_differences
+
+    pypy_differences.prepare()
+else:
+    pypy_differences = None
+
 Variant = collections.namedtuple("Variant", "abi mode")
 
 VARIANTS = [Variant("universal", "universal"), Variant("cpython", "cpython"), Variant("hybrid", "universal")]
@@ -47,6 +54,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
+    if pypy_differences:
+        pypy_differences.mark(items)
     if not REFERENCE:
         return
     for item in items:
