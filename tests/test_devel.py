@@ -17,6 +17,9 @@ pytestmark = pytest.mark.skipif(REFERENCE, reason="0.9.0 needs old packages")
 
 OLDEST = "68.0.0"
 
+ON_CPYTHON = pytest.mark.skipif(sys.implementation.name != "cpython", reason="the CPython ABI")
+CPYTHON = pytest.param("cpython", marks=ON_CPYTHON)
+
 C_MODULE = """
 #include <hpy.h>
 static HPyModuleDef moduledef = {{ .doc = "built for " HPY_ABI }};
@@ -143,6 +146,7 @@ def test_hybrid_binaries_have_their_own_name(project):
     assert project.doc("mod") == "built for hybrid"
 
 
+@ON_CPYTHON
 def test_the_default_is_the_abi_of_cpython(project, tmp_path):
     project.setup(["bdist_wheel"])
     (wheel,) = (project.folder / "dist").glob("*.whl")
@@ -158,7 +162,7 @@ def test_the_default_is_the_abi_of_cpython(project, tmp_path):
     assert project.python("-c", code, cwd="/").stdout.strip() == "built for cpython"
 
 
-@pytest.mark.parametrize("abi", ["universal", "cpython", "hybrid"])
+@pytest.mark.parametrize("abi", ["universal", CPYTHON, "hybrid"])
 def test_sources_in_cpp_and_in_several_files(project, abi):
     project.write(
         one_dot_cpp="""
@@ -197,7 +201,7 @@ py-modules = []
 WITHOUT_SETUP = ["-c", "import setuptools; setuptools.setup()"]
 
 
-@pytest.mark.parametrize("abi", ["universal", "cpython"])
+@pytest.mark.parametrize("abi", ["universal", CPYTHON])
 def test_pyproject_toml_is_enough(project, tmp_path, abi):
     project.write(mod_dot_c=C_MODULE.format(name="mod"))
     extension = '[[tool.hpy.ext-modules]]\nname = "mod"\nsources = ["mod.c"]\ndefine-macros = [["A", "1"], ["B"]]\n'

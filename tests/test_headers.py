@@ -3,6 +3,7 @@ that the message says."""
 
 import shutil
 import subprocess
+import sys
 import sysconfig
 
 import pytest
@@ -10,6 +11,7 @@ from hpy.devel import HPyDevel
 from loading import load
 from snippet import REFERENCE, CompileError, compile_file
 
+ABIS = ["universal", "hybrid"] + ["cpython"] * (sys.implementation.name == "cpython")
 COMPILERS = [
     ("gcc", "-std=c11", ".c"),
     ("clang", "-std=c11", ".c"),
@@ -209,7 +211,7 @@ def every_slot():
 
 
 @pytest.mark.skipif(REFERENCE, reason="about our own headers")
-@pytest.mark.parametrize("abi", ["universal", "cpython", "hybrid"])
+@pytest.mark.parametrize("abi", ABIS)
 @pytest.mark.parametrize("compiler, standard, suffix", COMPILERS)
 def test_headers_compile_without_a_warning(tmp_path, compiler, standard, suffix, abi):
     if shutil.which(compiler) is None:
@@ -225,7 +227,7 @@ def test_headers_compile_without_a_warning(tmp_path, compiler, standard, suffix,
 
 
 @pytest.mark.skipif(REFERENCE, reason="about our own headers")
-@pytest.mark.parametrize("abi", ["universal", "cpython", "hybrid"])
+@pytest.mark.parametrize("abi", ABIS)
 def test_every_macro_can_be_linked_into_a_binary(abi):
     # The symbols of Python are in the process that loads the binary.
     strict = ("-Wl,--no-undefined",) if abi == "universal" else ("-Wl,-z,now",)

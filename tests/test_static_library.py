@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 
 import pytest
 from hpy.devel import HPyDevel
@@ -35,6 +36,8 @@ def symbols(path, *options):
 
 @pytest.fixture(params=EMPTY, scope="module")
 def abi(request):
+    if HPyDevel().get_static_libs(request.param) is None:
+        pytest.skip(f"{sys.implementation.name} does not have this ABI")
     return request.param
 
 
