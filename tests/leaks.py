@@ -23,11 +23,15 @@ def total():
 
 
 def differences(function):
+    # What is there already need not be gone through by each collection.
+    gc.collect()
+    gc.freeze()
     numbers = []
     for _ in range(MEASURED):
         before = total()
         function()
         numbers.append(total() - before)
+    gc.unfreeze()
     return numbers
 
 
