@@ -38,7 +38,9 @@ pub type HPy_hash_t = isize;
 pub type HPy_UCS4 = u32;
 #[cfg(windows)]
 pub type wchar_t = u16;
-#[cfg(not(windows))]
+#[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "arm")))]
+pub type wchar_t = u32;
+#[cfg(not(any(windows, all(target_os = "linux", any(target_arch = "aarch64", target_arch = "arm")))))]
 pub type wchar_t = i32;
 /// A handle to an object; zero is the null handle, which stands for no object or a failure. Who opens a handle closes it, and two handles to one object need not be equal: compare with `HPy_Is`.
 #[repr(transparent)]
@@ -428,71 +430,87 @@ pub const HPy_mod_create: HPySlot_Slot = HPySlot_Slot(2000);
 /// Fills a module after it was created: adds types and constants, stores globals. Returns 0, or -1 with an exception set; the slot may repeat, and the functions run in the order of `defines`.
 pub const HPy_mod_exec: HPySlot_Slot = HPySlot_Slot(2001);
 /// The name of a slot that is not set aside.
-pub const fn slot_name_of(slot: HPySlot_Slot) -> Option<&'static core::ffi::CStr> {
-    match slot {
-        HPy_bf_getbuffer => Some(c"HPy_bf_getbuffer"),
-        HPy_bf_releasebuffer => Some(c"HPy_bf_releasebuffer"),
-        HPy_mp_ass_subscript => Some(c"HPy_mp_ass_subscript"),
-        HPy_mp_length => Some(c"HPy_mp_length"),
-        HPy_mp_subscript => Some(c"HPy_mp_subscript"),
-        HPy_nb_absolute => Some(c"HPy_nb_absolute"),
-        HPy_nb_add => Some(c"HPy_nb_add"),
-        HPy_nb_and => Some(c"HPy_nb_and"),
-        HPy_nb_bool => Some(c"HPy_nb_bool"),
-        HPy_nb_divmod => Some(c"HPy_nb_divmod"),
-        HPy_nb_float => Some(c"HPy_nb_float"),
-        HPy_nb_floor_divide => Some(c"HPy_nb_floor_divide"),
-        HPy_nb_index => Some(c"HPy_nb_index"),
-        HPy_nb_inplace_add => Some(c"HPy_nb_inplace_add"),
-        HPy_nb_inplace_and => Some(c"HPy_nb_inplace_and"),
-        HPy_nb_inplace_floor_divide => Some(c"HPy_nb_inplace_floor_divide"),
-        HPy_nb_inplace_lshift => Some(c"HPy_nb_inplace_lshift"),
-        HPy_nb_inplace_multiply => Some(c"HPy_nb_inplace_multiply"),
-        HPy_nb_inplace_or => Some(c"HPy_nb_inplace_or"),
-        HPy_nb_inplace_power => Some(c"HPy_nb_inplace_power"),
-        HPy_nb_inplace_remainder => Some(c"HPy_nb_inplace_remainder"),
-        HPy_nb_inplace_rshift => Some(c"HPy_nb_inplace_rshift"),
-        HPy_nb_inplace_subtract => Some(c"HPy_nb_inplace_subtract"),
-        HPy_nb_inplace_true_divide => Some(c"HPy_nb_inplace_true_divide"),
-        HPy_nb_inplace_xor => Some(c"HPy_nb_inplace_xor"),
-        HPy_nb_int => Some(c"HPy_nb_int"),
-        HPy_nb_invert => Some(c"HPy_nb_invert"),
-        HPy_nb_lshift => Some(c"HPy_nb_lshift"),
-        HPy_nb_multiply => Some(c"HPy_nb_multiply"),
-        HPy_nb_negative => Some(c"HPy_nb_negative"),
-        HPy_nb_or => Some(c"HPy_nb_or"),
-        HPy_nb_positive => Some(c"HPy_nb_positive"),
-        HPy_nb_power => Some(c"HPy_nb_power"),
-        HPy_nb_remainder => Some(c"HPy_nb_remainder"),
-        HPy_nb_rshift => Some(c"HPy_nb_rshift"),
-        HPy_nb_subtract => Some(c"HPy_nb_subtract"),
-        HPy_nb_true_divide => Some(c"HPy_nb_true_divide"),
-        HPy_nb_xor => Some(c"HPy_nb_xor"),
-        HPy_sq_ass_item => Some(c"HPy_sq_ass_item"),
-        HPy_sq_concat => Some(c"HPy_sq_concat"),
-        HPy_sq_contains => Some(c"HPy_sq_contains"),
-        HPy_sq_inplace_concat => Some(c"HPy_sq_inplace_concat"),
-        HPy_sq_inplace_repeat => Some(c"HPy_sq_inplace_repeat"),
-        HPy_sq_item => Some(c"HPy_sq_item"),
-        HPy_sq_length => Some(c"HPy_sq_length"),
-        HPy_sq_repeat => Some(c"HPy_sq_repeat"),
-        HPy_tp_call => Some(c"HPy_tp_call"),
-        HPy_tp_descr_get => Some(c"HPy_tp_descr_get"),
-        HPy_tp_hash => Some(c"HPy_tp_hash"),
-        HPy_tp_init => Some(c"HPy_tp_init"),
-        HPy_tp_new => Some(c"HPy_tp_new"),
-        HPy_tp_repr => Some(c"HPy_tp_repr"),
-        HPy_tp_richcompare => Some(c"HPy_tp_richcompare"),
-        HPy_tp_str => Some(c"HPy_tp_str"),
-        HPy_tp_traverse => Some(c"HPy_tp_traverse"),
-        HPy_nb_matrix_multiply => Some(c"HPy_nb_matrix_multiply"),
-        HPy_nb_inplace_matrix_multiply => Some(c"HPy_nb_inplace_matrix_multiply"),
-        HPy_tp_finalize => Some(c"HPy_tp_finalize"),
-        HPy_tp_destroy => Some(c"HPy_tp_destroy"),
-        HPy_mod_create => Some(c"HPy_mod_create"),
-        HPy_mod_exec => Some(c"HPy_mod_exec"),
-        _ => None,
+pub fn slot_name_of(slot: HPySlot_Slot) -> Option<&'static core::ffi::CStr> {
+    static NUMBERS: [u16; 61] = [
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
+        31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 50, 54, 59, 60, 65, 66, 67, 70, 71, 75, 76, 80,
+        1000, 2000, 2001,
+    ];
+    static NAMES: &[u8] = b"HPy_bf_getbuffer\0HPy_bf_releasebuffer\0HPy_mp_ass_subscript\0HPy_mp_length\0HPy_mp_subscript\0HPy_nb_absolute\0HPy_nb_add\0HPy_nb_and\0HPy_nb_bool\0HPy_nb_divmod\0HPy_nb_float\0HPy_nb_floor_divide\0HPy_nb_index\0HPy_nb_inplace_add\0HPy_nb_inplace_and\0HPy_nb_inplace_floor_divide\0HPy_nb_inplace_lshift\0HPy_nb_inplace_multiply\0HPy_nb_inplace_or\0HPy_nb_inplace_power\0HPy_nb_inplace_remainder\0HPy_nb_inplace_rshift\0HPy_nb_inplace_subtract\0HPy_nb_inplace_true_divide\0HPy_nb_inplace_xor\0HPy_nb_int\0HPy_nb_invert\0HPy_nb_lshift\0HPy_nb_multiply\0HPy_nb_negative\0HPy_nb_or\0HPy_nb_positive\0HPy_nb_power\0HPy_nb_remainder\0HPy_nb_rshift\0HPy_nb_subtract\0HPy_nb_true_divide\0HPy_nb_xor\0HPy_sq_ass_item\0HPy_sq_concat\0HPy_sq_contains\0HPy_sq_inplace_concat\0HPy_sq_inplace_repeat\0HPy_sq_item\0HPy_sq_length\0HPy_sq_repeat\0HPy_tp_call\0HPy_tp_descr_get\0HPy_tp_hash\0HPy_tp_init\0HPy_tp_new\0HPy_tp_repr\0HPy_tp_richcompare\0HPy_tp_str\0HPy_tp_traverse\0HPy_nb_matrix_multiply\0HPy_nb_inplace_matrix_multiply\0HPy_tp_finalize\0HPy_tp_destroy\0HPy_mod_create\0HPy_mod_exec\0";
+    let index = NUMBERS.iter().position(|number| i32::from(*number) == slot.0)?;
+    let mut names = NAMES;
+    for _ in 0..index {
+        let name = core::ffi::CStr::from_bytes_until_nul(names).ok()?;
+        names = names.get(name.to_bytes_with_nul().len()..)?;
     }
+    core::ffi::CStr::from_bytes_until_nul(names).ok()
+}
+/// The signature of a slot's implementation; none for a slot that is set aside.
+pub const fn slot_signature_of(slot: HPySlot_Slot) -> Option<HPyFunc_Signature> {
+    Some(match slot {
+        HPy_bf_getbuffer => HPyFunc_GETBUFFERPROC,
+        HPy_bf_releasebuffer => HPyFunc_RELEASEBUFFERPROC,
+        HPy_mp_ass_subscript => HPyFunc_OBJOBJARGPROC,
+        HPy_mp_length => HPyFunc_LENFUNC,
+        HPy_mp_subscript => HPyFunc_BINARYFUNC,
+        HPy_nb_absolute => HPyFunc_UNARYFUNC,
+        HPy_nb_add => HPyFunc_BINARYFUNC,
+        HPy_nb_and => HPyFunc_BINARYFUNC,
+        HPy_nb_bool => HPyFunc_INQUIRY,
+        HPy_nb_divmod => HPyFunc_BINARYFUNC,
+        HPy_nb_float => HPyFunc_UNARYFUNC,
+        HPy_nb_floor_divide => HPyFunc_BINARYFUNC,
+        HPy_nb_index => HPyFunc_UNARYFUNC,
+        HPy_nb_inplace_add => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_and => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_floor_divide => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_lshift => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_multiply => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_or => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_power => HPyFunc_TERNARYFUNC,
+        HPy_nb_inplace_remainder => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_rshift => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_subtract => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_true_divide => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_xor => HPyFunc_BINARYFUNC,
+        HPy_nb_int => HPyFunc_UNARYFUNC,
+        HPy_nb_invert => HPyFunc_UNARYFUNC,
+        HPy_nb_lshift => HPyFunc_BINARYFUNC,
+        HPy_nb_multiply => HPyFunc_BINARYFUNC,
+        HPy_nb_negative => HPyFunc_UNARYFUNC,
+        HPy_nb_or => HPyFunc_BINARYFUNC,
+        HPy_nb_positive => HPyFunc_UNARYFUNC,
+        HPy_nb_power => HPyFunc_TERNARYFUNC,
+        HPy_nb_remainder => HPyFunc_BINARYFUNC,
+        HPy_nb_rshift => HPyFunc_BINARYFUNC,
+        HPy_nb_subtract => HPyFunc_BINARYFUNC,
+        HPy_nb_true_divide => HPyFunc_BINARYFUNC,
+        HPy_nb_xor => HPyFunc_BINARYFUNC,
+        HPy_sq_ass_item => HPyFunc_SSIZEOBJARGPROC,
+        HPy_sq_concat => HPyFunc_BINARYFUNC,
+        HPy_sq_contains => HPyFunc_OBJOBJPROC,
+        HPy_sq_inplace_concat => HPyFunc_BINARYFUNC,
+        HPy_sq_inplace_repeat => HPyFunc_SSIZEARGFUNC,
+        HPy_sq_item => HPyFunc_SSIZEARGFUNC,
+        HPy_sq_length => HPyFunc_LENFUNC,
+        HPy_sq_repeat => HPyFunc_SSIZEARGFUNC,
+        HPy_tp_call => HPyFunc_KEYWORDS,
+        HPy_tp_descr_get => HPyFunc_TERNARYFUNC,
+        HPy_tp_hash => HPyFunc_HASHFUNC,
+        HPy_tp_init => HPyFunc_INITPROC,
+        HPy_tp_new => HPyFunc_NEWFUNC,
+        HPy_tp_repr => HPyFunc_REPRFUNC,
+        HPy_tp_richcompare => HPyFunc_RICHCMPFUNC,
+        HPy_tp_str => HPyFunc_REPRFUNC,
+        HPy_tp_traverse => HPyFunc_TRAVERSEPROC,
+        HPy_nb_matrix_multiply => HPyFunc_BINARYFUNC,
+        HPy_nb_inplace_matrix_multiply => HPyFunc_BINARYFUNC,
+        HPy_tp_finalize => HPyFunc_DESTRUCTOR,
+        HPy_tp_destroy => HPyFunc_DESTROYFUNC,
+        HPy_mod_create => HPyFunc_MOD_CREATE,
+        HPy_mod_exec => HPyFunc_INQUIRY,
+        _ => return None,
+    })
 }
 /// The kinds of functions that an extension implements.
 #[repr(transparent)]

@@ -1,5 +1,6 @@
 //! A growing array in CPython's memory. Rust's own would bring its panics into the binaries that this crate is linked into.
 
+use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr::null_mut;
 
@@ -21,21 +22,11 @@ impl<T: Copy> Array<T> {
 
     /// Makes room for `capacity` elements in all. Raises MemoryError.
     pub fn reserve(&mut self, capacity: usize) -> Result<()> {
-        if capacity <= self.capacity {
-            return Ok(());
-        }
-        let items = match capacity.checked_mul(size_of::<T>()) {
+        if capacity > self.capacity {
             // SAFETY: the old block is ours or null, and the interpreter is held.
-            Some(size) => unsafe { PyMem_Realloc(self.items.cast(), size) }.cast::<T>(),
-            None => null_mut(),
-        };
-        if items.is_null() {
-            // SAFETY: as above.
-            unsafe { PyErr_NoMemory() };
-            return Err(PythonError);
+            self.items = unsafe { reallocate(self.items.cast(), capacity, size_of::<T>()) }?.cast();
+            self.capacity = capacity;
         }
-        self.items = items;
-        self.capacity = capacity;
         Ok(())
     }
 
@@ -75,6 +66,20 @@ impl<T: Copy> Array<T> {
     /// The elements, which stay for good.
     pub fn leak(mut self) -> *mut T {
         core::mem::replace(&mut self.items, null_mut())
+    }
+}
+
+/// Not generic, so that it is there once.
+#[inline(never)]
+unsafe fn reallocate(block: *mut c_void, count: usize, size: usize) -> Result<*mut c_void> {
+    // SAFETY: as the caller's.
+    unsafe {
+        let block = count.checked_mul(size).map_or(null_mut(), |size| PyMem_Realloc(block, size));
+        if block.is_null() {
+            PyErr_NoMemory();
+            return Err(PythonError);
+        }
+        Ok(block)
     }
 }
 

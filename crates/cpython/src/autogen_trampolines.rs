@@ -160,3 +160,38 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
     }
     true
 }
+
+/// How many arguments an implementation takes behind the context, if they are just those that CPython passes.
+pub const fn passed_as_they_are(sig: HPyFunc_Signature) -> Option<usize> {
+    Some(match sig {
+        HPyFunc_NOARGS => 1,
+        HPyFunc_O => 2,
+        HPyFunc_UNARYFUNC => 1,
+        HPyFunc_BINARYFUNC => 2,
+        HPyFunc_TERNARYFUNC => 3,
+        HPyFunc_INQUIRY => 1,
+        HPyFunc_LENFUNC => 1,
+        HPyFunc_SSIZEARGFUNC => 2,
+        HPyFunc_SSIZESSIZEARGFUNC => 3,
+        HPyFunc_SSIZEOBJARGPROC => 3,
+        HPyFunc_SSIZESSIZEOBJARGPROC => 4,
+        HPyFunc_OBJOBJARGPROC => 3,
+        HPyFunc_FREEFUNC => 1,
+        HPyFunc_GETATTRFUNC => 2,
+        HPyFunc_GETATTROFUNC => 2,
+        HPyFunc_SETATTRFUNC => 3,
+        HPyFunc_SETATTROFUNC => 3,
+        HPyFunc_REPRFUNC => 1,
+        HPyFunc_HASHFUNC => 1,
+        HPyFunc_RICHCMPFUNC => 3,
+        HPyFunc_GETITERFUNC => 1,
+        HPyFunc_ITERNEXTFUNC => 1,
+        HPyFunc_DESCRGETFUNC => 3,
+        HPyFunc_DESCRSETFUNC => 3,
+        HPyFunc_GETTER => 2,
+        HPyFunc_SETTER => 3,
+        HPyFunc_OBJOBJPROC => 2,
+
+        _ => return None,
+    })
+}

@@ -71,8 +71,8 @@ impl Call for CPython {
         unsafe { trampoline::enter(ctx, sig, func, args) }
     }
 
-    unsafe extern "C" fn ctx_SetCallFunction(_ctx: *mut HPyContext, h: HPy, func: *mut HPyCallFunction) -> c_int {
+    unsafe extern "C" fn ctx_SetCallFunction(ctx: *mut HPyContext, h: HPy, func: *mut HPyCallFunction) -> c_int {
         // SAFETY: the caller's handle is a live object, and its definition stays.
-        unsafe { types::call::set(to_object(h), func) }
+        unsafe { types::call::set(ctx, to_object(h), func) }
     }
 }

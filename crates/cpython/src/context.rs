@@ -12,13 +12,21 @@ use crate::module::{PythonError, Result};
 use crate::types::functions;
 use crate::{CPython, autogen_constants};
 
-struct Shared(UnsafeCell<HPyContext>);
+#[repr(transparent)]
+pub(crate) struct Shared(UnsafeCell<HPyContext>);
 
 // SAFETY: written once, under `Once`, before anybody gets its address; only read after that.
 unsafe impl Sync for Shared {}
 
-static UNIVERSAL: Shared =
+pub(crate) static UNIVERSAL: Shared =
     Shared(UnsafeCell::new(runtime::context::<CPython>(c"HPy Universal ABI (CPython backend)", null_mut())));
+
+impl Shared {
+    #[inline(always)]
+    pub(crate) fn address(&self) -> *mut HPyContext {
+        self.0.get()
+    }
+}
 
 /// The context that universal binaries run with.
 ///
@@ -31,10 +39,10 @@ pub unsafe fn universal() -> Result<*mut HPyContext> {
         let builtins = unsafe { prepare() }?;
         FILL.call_once(|| {
             // SAFETY: nobody else has the address yet.
-            unsafe { fill_with(UNIVERSAL.0.get(), builtins) };
+            unsafe { fill_with(UNIVERSAL.address(), builtins) };
         });
     }
-    Ok(UNIVERSAL.0.get())
+    Ok(UNIVERSAL.address())
 }
 
 /// Fills in the context of a binary of the CPython ABI, which has no functions in it, unless that has been done.

@@ -6,7 +6,8 @@
 //!
 //! * [`context`] holds the table and fills in its constants.
 //! * [`module`] makes CPython's module definition from an extension's.
-//! * `trampoline` is where calls from CPython enter an extension of the universal or hybrid ABI.
+//! * `entry` chooses what CPython calls for an extension's function in the universal or hybrid ABI: a `thunk`, which is a few
+//!   instructions, or the binary's own trampoline, which calls `trampoline`.
 //!
 //! The runtime contains this crate, and so does the static library of the CPython ABI (`hpy-helpers`), which must not be able to
 //! panic. What that needs of here is without `Vec`, `format!` and the like; [`context::universal`] is the runtime's alone.
@@ -23,6 +24,7 @@ mod call;
 mod capsule;
 pub mod context;
 mod direct;
+pub(crate) mod entry;
 mod error;
 mod eval;
 mod global;
@@ -34,6 +36,8 @@ mod list;
 mod long;
 pub mod module;
 mod object;
+#[cfg(thunks)]
+mod thunk;
 mod tracker;
 mod trampoline;
 mod tuple;

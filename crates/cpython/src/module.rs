@@ -8,6 +8,7 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use crate::array::Array;
+use crate::entry;
 use crate::lasting::{Entry, Lasting, zeroed};
 
 /// An exception is set.
@@ -17,24 +18,18 @@ pub struct PythonError;
 /// Of what may raise.
 pub type Result<T> = core::result::Result<T, PythonError>;
 
-/// What a module with a create slot must do without.
-macro_rules! create_stands_alone {
-    ($what:literal) => {
-        concat!(
-            "HPyModuleDef defines a HPy_mod_create slot and some ",
-            $what,
-            ". This is not allowed because custom HPy_mod_create slot cannot return a builtin module object and cannot ",
-            "make any use of any other data defined in the HPyModuleDef. Either do not define HPy_mod_create slot and ",
-            "let the runtime create a builtin module object from the provided HPyModuleDef, or do not define anything ",
-            "else but the HPy_mod_create slot.\0"
-        )
-    };
-}
+/// Of a module with a create slot, the `%s` it must do without.
+const CREATE_STANDS_ALONE: &CStr =
+    c"HPyModuleDef defines a HPy_mod_create slot and some %s. This is not allowed because custom HPy_mod_create slot cannot \
+      return a builtin module object and cannot make any use of any other data defined in the HPyModuleDef. Either do not define \
+      HPy_mod_create slot and let the runtime create a builtin module object from the provided HPyModuleDef, or do not define \
+      anything else but the HPy_mod_create slot.";
 
 /// What has been made of an extension's definition. Modules point into it for good.
 #[repr(C)]
 struct Made {
     next: *mut Made,
+    ctx: *mut HPyContext,
     from: *mut HPyModuleDef,
     def: PyModuleDef,
 }
@@ -42,25 +37,26 @@ struct Made {
 // SAFETY: the link comes first.
 unsafe impl Entry for Made {
     fn is_same(&self, other: &Made) -> bool {
-        self.from == other.from
+        (self.ctx, self.from) == (other.ctx, other.from)
     }
 }
 
 static DEFINITIONS: Lasting<Made> = Lasting::new();
 
-/// CPython's definition of an extension's module. Loading a module again gives the same one.
+/// CPython's definition of an extension's module, which runs with this context. Loading a module again gives the same one.
 ///
 /// # Safety
 /// The extension's definition has to stay where it is, unchanged, for as long as the process runs.
-pub unsafe fn definition(hpydef: *mut HPyModuleDef) -> Result<*mut PyModuleDef> {
-    let known = DEFINITIONS.find(|made| made.from == hpydef);
+pub unsafe fn definition(ctx: *mut HPyContext, hpydef: *mut HPyModuleDef) -> Result<*mut PyModuleDef> {
+    let known = DEFINITIONS.find(|made| (made.ctx, made.from) == (ctx, hpydef));
     // SAFETY: as this function's; a new entry is ours until it is published.
     let made = unsafe {
         match known {
             Some(made) => made,
             None => {
-                let def = make_definition(&*hpydef)?;
+                let def = make_definition(ctx, &*hpydef)?;
                 let made = zeroed::<Made>(size_of::<Made>())?;
+                (*made).ctx = ctx;
                 (*made).from = hpydef;
                 (&raw mut (*made).def).write(def);
                 DEFINITIONS.publish(made)
@@ -73,7 +69,7 @@ pub unsafe fn definition(hpydef: *mut HPyModuleDef) -> Result<*mut PyModuleDef> 
 
 /// # Safety
 /// As [`definition`].
-unsafe fn make_definition(hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
+unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
     if hpydef.size < 0 {
         return Err(system_error(c"HPy does not permit HPyModuleDef.size < 0"));
     }
@@ -90,13 +86,13 @@ unsafe fn make_definition(hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
     let mut methods = Array::new();
     // SAFETY: as this function's.
     let (slots, creates) = unsafe {
-        add_methods(defines.as_slice(), hpydef.legacy_methods.cast(), |method| methods.push(method))?;
+        add_methods(ctx, defines.as_slice(), hpydef.legacy_methods.cast(), |method| methods.push(method))?;
         methods.push(PyMethodDef::zeroed())?;
         slots(defines.as_slice())?
     };
     let others = !hpydef.legacy_methods.is_null() || !hpydef.doc.is_null() || !hpydef.globals.is_null();
     if creates && others {
-        return Err(system_error_text(create_stands_alone!("of the other fields are not set to their default value")));
+        return Err(create_stands_alone(c"of the other fields are not set to their default value"));
     }
     Ok(PyModuleDef {
         m_base: PyModuleDef_HEAD_INIT,
@@ -131,6 +127,7 @@ pub(crate) unsafe fn null_ended<T>(list: *mut *mut T) -> impl Iterator<Item = *m
 /// # Safety
 /// The definitions stay; legacy methods have to end with one without a name.
 pub(crate) unsafe fn add_methods(
+    ctx: *mut HPyContext,
     defines: &[*mut HPyDef],
     mut legacy: *const PyMethodDef,
     mut add: impl FnMut(PyMethodDef) -> Result<()>,
@@ -162,8 +159,9 @@ pub(crate) unsafe fn add_methods(
             }
             return Err(PythonError);
         }
+        let entry = entry::of(ctx, meth.signature, meth.r#impl, meth.cpy_trampoline);
         // SAFETY: the flags say what CPython calls it as.
-        let ml_meth = unsafe { transmute::<HPyCFunction, PyMethodDefPointer>(meth.cpy_trampoline) };
+        let ml_meth = unsafe { transmute::<HPyCFunction, PyMethodDefPointer>(entry) };
         add(PyMethodDef { ml_name: meth.name, ml_meth, ml_flags: flags, ml_doc: meth.doc })?;
     }
     // SAFETY: as this function's.
@@ -219,7 +217,7 @@ unsafe fn slots(defines: &[*mut HPyDef]) -> Result<(Array<PyModuleDef_Slot>, boo
         slots.push(PyModuleDef_Slot { slot: number, value })?;
     }
     if creates && others {
-        return Err(system_error_text(create_stands_alone!("other slots or methods")));
+        return Err(create_stands_alone(c"other slots or methods"));
     }
     slots.push(PyModuleDef_Slot { slot: 0, value: null_mut() })?;
     Ok((slots, creates))
@@ -231,9 +229,10 @@ fn system_error(message: &CStr) -> PythonError {
     PythonError
 }
 
-/// `message` ends with a NUL.
-fn system_error_text(message: &'static str) -> PythonError {
-    system_error(CStr::from_bytes_until_nul(message.as_bytes()).unwrap_or(c""))
+fn create_stands_alone(what: &CStr) -> PythonError {
+    // SAFETY: as above; the format takes one string.
+    unsafe { PyErr_Format(PyExc_SystemError, CREATE_STANDS_ALONE.as_ptr(), what.as_ptr()) };
+    PythonError
 }
 
 /// What a create slot returned, unless it is a module: those only the runtime makes.

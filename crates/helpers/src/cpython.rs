@@ -12,7 +12,7 @@ use pyo3_ffi::{PyModuleDef_Init, PyObject, visitproc};
 pub unsafe extern "C" fn _HPyModule_Init(ctx: *mut HPyContext, def: *mut HPyModuleDef) -> *mut PyObject {
     // SAFETY: the binary's context and definition, which stay.
     unsafe {
-        match context::fill_constants_only(ctx).and_then(|()| module::definition(def)) {
+        match context::fill_constants_only(ctx).and_then(|()| module::definition(ctx, def)) {
             Ok(def) => PyModuleDef_Init(def),
             Err(_) => null_mut(),
         }

@@ -85,7 +85,7 @@ pub unsafe fn load_file(
             Ok(hpydef) => hpydef,
             Err(refusal) => return Err(refusal.raise(module, name, path)),
         };
-        Owned::new(module::create(module::definition(hpydef)?, spec)?)
+        Owned::new(module::create(module::definition(context, hpydef)?, spec)?)
     }
 }
 

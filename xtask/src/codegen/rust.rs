@@ -34,7 +34,9 @@ pub type HPy_hash_t = isize;
 pub type HPy_UCS4 = u32;
 #[cfg(windows)]
 pub type wchar_t = u16;
-#[cfg(not(windows))]
+#[cfg(all(target_os = \"linux\", any(target_arch = \"aarch64\", target_arch = \"arm\")))]
+pub type wchar_t = u32;
+#[cfg(not(any(windows, all(target_os = \"linux\", any(target_arch = \"aarch64\", target_arch = \"arm\")))))]
 pub type wchar_t = i32;
 ";
 
@@ -99,12 +101,33 @@ fn types(spec: &Spec) -> String {
         .filter(|slot| !slot.reserved)
         .map(|slot| (slot.name.as_str(), i64::from(slot.number), slot.doc.as_str()));
     body += &constants_of_type("HPySlot_Slot", "What a type or a module can define.", values);
-    body += "/// The name of a slot that is not set aside.\n\
-             pub const fn slot_name_of(slot: HPySlot_Slot) -> Option<&'static core::ffi::CStr> {\nmatch slot {\n";
-    for slot in spec.slots.iter().filter(|slot| !slot.reserved) {
-        writeln!(body, "{0} => Some(c\"{0}\"),", slot.name).unwrap();
+    let slots = || spec.slots.iter().filter(|slot| !slot.reserved);
+    let numbers: Vec<_> = slots().map(|slot| slot.number.to_string()).collect();
+    let names: String = slots().map(|slot| format!("{}\\0", slot.name)).collect();
+    // As one text, because this is part of what extensions link statically.
+    write!(
+        body,
+        "/// The name of a slot that is not set aside.\n\
+         pub fn slot_name_of(slot: HPySlot_Slot) -> Option<&'static core::ffi::CStr> {{\n\
+         static NUMBERS: [u16; {}] = [{}];\nstatic NAMES: &[u8] = b\"{names}\";\n\
+         let index = NUMBERS.iter().position(|number| i32::from(*number) == slot.0)?;\n\
+         let mut names = NAMES;\n\
+         for _ in 0..index {{\n\
+             let name = core::ffi::CStr::from_bytes_until_nul(names).ok()?;\n\
+             names = names.get(name.to_bytes_with_nul().len()..)?;\n\
+         }}\n\
+         core::ffi::CStr::from_bytes_until_nul(names).ok()\n}}\n",
+        numbers.len(),
+        numbers.join(", ")
+    )
+    .unwrap();
+    body += "/// The signature of a slot's implementation; none for a slot that is set aside.\n\
+             pub const fn slot_signature_of(slot: HPySlot_Slot) -> Option<HPyFunc_Signature> {\nSome(match slot {\n";
+    for slot in slots() {
+        let signature = slot.signature.as_deref().expect("the spec was checked: a slot has a signature");
+        writeln!(body, "{} => {signature},", slot.name).unwrap();
     }
-    body += "_ => None,\n}\n}\n";
+    body += "_ => return None,\n})\n}\n";
     let values = spec.signatures.iter().map(|item| (item.name.as_str(), i64::from(item.value), item.doc.as_str()));
     body += &constants_of_type("HPyFunc_Signature", "The kinds of functions that an extension implements.", values);
     for flag in &spec.flags {
@@ -438,9 +461,12 @@ fn direct_function(spec: &Spec, function: &Function) -> String {
 
 /// The entry for all signatures whose implementation takes just what CPython passes, object by object.
 fn trampolines(spec: &Spec) -> String {
-    let mut arms = String::new();
+    let (mut arms, mut counts) = (String::new(), String::new());
     for signature in &spec.signatures {
         arms += &trampoline_arm(signature).unwrap_or_default();
+        if let Some(passed) = signature.passed_as_they_are() {
+            writeln!(counts, "{} => {},", signature.name, passed.len()).unwrap();
+        }
     }
     let body = format!(
         "use core::ffi::c_void;
@@ -461,6 +487,14 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
         }}
     }}
     true
+}}
+
+/// How many arguments an implementation takes behind the context, if they are just those that CPython passes.
+pub const fn passed_as_they_are(sig: HPyFunc_Signature) -> Option<usize> {{
+    Some(match sig {{
+        {counts}
+        _ => return None,
+    }})
 }}
 "
     );

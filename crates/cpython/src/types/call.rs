@@ -8,6 +8,7 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::definition::{Definition, nearest};
+use crate::entry::{self, Shift};
 
 /// The hidden field of an instance.
 unsafe fn field(object: *mut PyObject) -> *mut Option<vectorcallfunc> {
@@ -75,7 +76,7 @@ pub unsafe extern "C" fn tp_call(object: *mut PyObject, args: *mut PyObject, kwa
 ///
 /// # Safety
 /// The object is alive, and the definition stays.
-pub unsafe fn set(object: *mut PyObject, function: *const HPyCallFunction) -> c_int {
+pub unsafe fn set(ctx: *mut HPyContext, object: *mut PyObject, function: *const HPyCallFunction) -> c_int {
     // SAFETY: as this function's; a trampoline for vectorcalls has CPython's convention.
     unsafe {
         if !has_protocol(object) {
@@ -86,7 +87,10 @@ pub unsafe fn set(object: *mut PyObject, function: *const HPyCallFunction) -> c_
             );
             return -1;
         }
-        let call = core::mem::transmute::<HPyCFunction, Option<vectorcallfunc>>((*function).cpy_trampoline);
+        let HPyCallFunction { cpy_trampoline, r#impl } = *function;
+        let r#impl = core::mem::transmute::<HPyFunc_keywords, HPyCFunction>(r#impl);
+        let entry = entry::with_shift(ctx, Shift::Vectorcall, r#impl, cpy_trampoline);
+        let call = core::mem::transmute::<HPyCFunction, Option<vectorcallfunc>>(entry);
         field(object).write_unaligned(call);
         0
     }

@@ -8,9 +8,10 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::bases::BaseCall;
-use super::definition::{self, Definition, Parts, READONLY};
-use super::{bases, functions, shape};
+use super::definition::{self, Creation, Definition, Parts, READONLY};
+use super::{bases, construct, functions, shape};
 use crate::array::Array;
+use crate::entry::{self, Shift};
 use crate::module::{self, PythonError, Result};
 
 /// Sets an exception with a formatted message.
@@ -26,7 +27,11 @@ pub(super) use raise;
 ///
 /// # Safety
 /// Spec and parameters are an extension's; the spec's definitions stay.
-pub unsafe fn from_spec(spec: &HPyType_Spec, params: *const HPyType_SpecParam) -> Result<*mut PyObject> {
+pub unsafe fn from_spec(
+    ctx: *mut HPyContext,
+    spec: &HPyType_Spec,
+    params: *const HPyType_SpecParam,
+) -> Result<*mut PyObject> {
     // SAFETY: as this function's.
     unsafe {
         if spec.name.is_null() {
@@ -37,7 +42,7 @@ pub unsafe fn from_spec(spec: &HPyType_Spec, params: *const HPyType_SpecParam) -
         for define in module::null_ended(spec.defines) {
             defines.push(define)?;
         }
-        let mut builder = Builder::new(spec, defines.as_slice());
+        let mut builder = Builder::new(ctx, spec, defines.as_slice());
         builder.check()?;
         let bases = bases::tuple(params)?;
         let meta = bases::metaclass(params)?;
@@ -53,6 +58,10 @@ pub unsafe fn from_spec(spec: &HPyType_Spec, params: *const HPyType_SpecParam) -
         if let Err(error) = bases::check_inheritance(result.cast(), spec, builder.basicsize) {
             Py_DECREF(result);
             return Err(error);
+        }
+        let tp = result.cast::<PyTypeObject>();
+        if construct::is_possible(tp) {
+            (*tp).tp_vectorcall = Some(construct::vectorcall);
         }
         Ok(result)
     }
@@ -71,6 +80,7 @@ struct Legacy {
 }
 
 struct Builder<'a> {
+    ctx: *mut HPyContext,
     spec: &'a HPyType_Spec,
     defines: &'a [*mut HPyDef],
     legacy: Legacy,
@@ -80,6 +90,7 @@ struct Builder<'a> {
     traverse: HPyFunc_traverseproc,
     destroy: HPyFunc_destroyfunc,
     call: Option<vectorcallfunc>,
+    creation: Creation,
     base_call: BaseCall,
     vectorcall_offset: isize,
     members: Array<PyMemberDef>,
@@ -87,8 +98,9 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(spec: &'a HPyType_Spec, defines: &'a [*mut HPyDef]) -> Builder<'a> {
+    fn new(ctx: *mut HPyContext, spec: &'a HPyType_Spec, defines: &'a [*mut HPyDef]) -> Builder<'a> {
         Builder {
+            ctx,
             spec,
             defines,
             legacy: Legacy::default(),
@@ -97,6 +109,7 @@ impl<'a> Builder<'a> {
             traverse: None,
             destroy: None,
             call: None,
+            creation: Creation { ctx, new: None, init: None, new_entry: None, init_entry: None },
             base_call: BaseCall::None,
             vectorcall_offset: 0,
             members: Array::new(),
@@ -181,7 +194,10 @@ impl<'a> Builder<'a> {
             match slot.slot {
                 HPy_tp_traverse => self.traverse = transmute::<HPyCFunction, HPyFunc_traverseproc>(slot.r#impl),
                 HPy_tp_destroy => self.destroy = transmute::<HPyCFunction, HPyFunc_destroyfunc>(slot.r#impl),
-                HPy_tp_call => self.call = transmute::<HPyCFunction, Option<vectorcallfunc>>(slot.cpy_trampoline),
+                HPy_tp_call => {
+                    let entry = entry::with_shift(self.ctx, Shift::Vectorcall, slot.r#impl, slot.cpy_trampoline);
+                    self.call = transmute::<HPyCFunction, Option<vectorcallfunc>>(entry);
+                }
                 _ => {}
             }
         }
@@ -233,7 +249,20 @@ impl<'a> Builder<'a> {
                 if (*define).kind == HPyDef_Kind_Slot {
                     let slot = &(*define).u.slot;
                     if !matches!(slot.slot, HPy_tp_destroy | HPy_tp_call | HPy_tp_traverse) {
-                        let value = transmute::<HPyCFunction, *mut c_void>(slot.cpy_trampoline);
+                        let signature = slot_signature_of(slot.slot).unwrap_or(HPyFunc_Signature(0));
+                        let entry = entry::of(self.ctx, signature, slot.r#impl, slot.cpy_trampoline);
+                        match slot.slot {
+                            HPy_tp_new => {
+                                self.creation.new = transmute::<HPyCFunction, HPyFunc_newfunc>(slot.r#impl);
+                                self.creation.new_entry = entry;
+                            }
+                            HPy_tp_init => {
+                                self.creation.init = transmute::<HPyCFunction, HPyFunc_initproc>(slot.r#impl);
+                                self.creation.init_entry = entry;
+                            }
+                            _ => {}
+                        }
+                        let value = transmute::<HPyCFunction, *mut c_void>(entry);
                         self.slots.push(PyType_Slot { slot: cpython_slot(slot.slot), pfunc: value })?;
                     }
                 }
@@ -246,13 +275,19 @@ impl<'a> Builder<'a> {
                 traverse: self.traverse,
                 destroy: self.destroy,
                 call: self.call,
+                creation: self.creation,
                 methods: Array::new(),
                 getsets: Array::new(),
             };
-            module::add_methods(self.defines, self.legacy.methods.unwrap_or(null_mut()), |method| {
+            module::add_methods(self.ctx, self.defines, self.legacy.methods.unwrap_or(null_mut()), |method| {
                 parts.methods.push(method)
             })?;
-            definition::add_getsets(&mut parts.getsets, self.defines, self.legacy.getsets.unwrap_or(null_mut()))?;
+            definition::add_getsets(
+                self.ctx,
+                &mut parts.getsets,
+                self.defines,
+                self.legacy.getsets.unwrap_or(null_mut()),
+            )?;
             // The object may be larger than its struct by a hidden field, even if it has no struct of its own.
             let member_head = if self.basicsize != 0 { head } else { 0 };
             self.add_members(&mut parts, member_head)?;

@@ -15,6 +15,7 @@ use pyo3_ffi::*;
 
 use super::{functions, shape};
 use crate::array::Array;
+use crate::entry;
 use crate::lasting::{Entry, Lasting, zeroed};
 use crate::module::{PythonError, Result};
 
@@ -28,13 +29,29 @@ pub struct Definition {
     pub shape: HPyType_BuiltinShape,
     /// `HPyType_Spec.basicsize`: that of the struct, 0 if it is the base's.
     pub struct_size: c_int,
+    /// Where in an object the struct starts; negative if that depends on the object.
+    struct_offset: isize,
     getset_count: usize,
     method_count: usize,
     pub traverse: HPyFunc_traverseproc,
     pub destroy: HPyFunc_destroyfunc,
     /// The function for instances that have none of their own, for CPython's calling convention.
     pub call: Option<vectorcallfunc>,
+    pub creation: Creation,
     methods: [PyMethodDef; 0],
+}
+
+/// How instances are made, if a type has slots of its own for that.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Creation {
+    /// For the functions.
+    pub ctx: *mut HPyContext,
+    pub new: HPyFunc_newfunc,
+    pub init: HPyFunc_initproc,
+    /// What CPython calls for them.
+    pub new_entry: HPyCFunction,
+    pub init_entry: HPyCFunction,
 }
 
 static DEFINITIONS: Lasting<Definition> = Lasting::new();
@@ -53,6 +70,7 @@ pub struct Parts {
     pub traverse: HPyFunc_traverseproc,
     pub destroy: HPyFunc_destroyfunc,
     pub call: Option<vectorcallfunc>,
+    pub creation: Creation,
     /// Both without the element that ends them.
     pub methods: Array<PyMethodDef>,
     pub getsets: Array<PyGetSetDef>,
@@ -71,11 +89,13 @@ impl Definition {
             (*made).size = size;
             (*made).shape = parts.shape;
             (*made).struct_size = parts.struct_size;
+            (*made).struct_offset = if shape::is_variable(parts.shape) { -1 } else { shape::head_size(parts.shape) };
             (*made).method_count = methods.len();
             (*made).getset_count = getsets.len();
             (*made).traverse = parts.traverse;
             (*made).destroy = parts.destroy;
             (*made).call = parts.call;
+            (*made).creation = parts.creation;
             for (index, method) in methods.iter().enumerate() {
                 // One by one: between fields there may be bytes that are not set, and all bytes are compared.
                 let place = (*made).methods().add(index);
@@ -86,6 +106,34 @@ impl Definition {
             }
             (*made).getsets().copy_from_nonoverlapping(getsets.as_ptr(), getsets.len());
             Ok(DEFINITIONS.publish(made))
+        }
+    }
+
+    /// The struct in an object of a type with this definition.
+    ///
+    /// # Safety
+    /// The object has to be an instance of such a type.
+    #[inline(always)]
+    pub unsafe fn payload(&self, object: *mut PyObject) -> *mut c_void {
+        // SAFETY: as this function's.
+        unsafe {
+            if self.struct_offset < 0 {
+                return shape::payload(object, self.shape);
+            }
+            object.byte_offset(self.struct_offset).cast()
+        }
+    }
+
+    /// The struct in an instance of a type of ours or a class derived from it: that of the nearest. In other objects, where legacy
+    /// types have theirs.
+    ///
+    /// # Safety
+    /// The object has to be alive.
+    #[inline]
+    pub unsafe fn payload_of(object: *mut PyObject) -> *mut c_void {
+        // SAFETY: as this function's.
+        unsafe {
+            Definition::of_nearest(Py_TYPE(object)).map_or(object.cast(), |definition| definition.payload(object))
         }
     }
 
@@ -153,6 +201,7 @@ pub unsafe fn nearest(mut tp: *mut PyTypeObject) -> *mut PyTypeObject {
 /// # Safety
 /// The legacy ones have to end with one without a name.
 pub unsafe fn add_getsets(
+    ctx: *mut HPyContext,
     getsets: &mut Array<PyGetSetDef>,
     defines: &[*mut HPyDef],
     legacy: *const PyGetSetDef,
@@ -168,10 +217,12 @@ pub unsafe fn add_getsets(
                 PyErr_SetString(PyExc_TypeError, c"HPyType_Spec.defines: HPyGetSet.name is NULL".as_ptr());
                 return Err(PythonError);
             }
+            let get = entry::of(ctx, HPyFunc_GETTER, getset.getter_impl, getset.getter_cpy_trampoline);
+            let set = entry::of(ctx, HPyFunc_SETTER, getset.setter_impl, getset.setter_cpy_trampoline);
             getsets.push(PyGetSetDef {
                 name: getset.name,
-                get: transmute::<HPyCFunction, Option<getter>>(getset.getter_cpy_trampoline),
-                set: transmute::<HPyCFunction, Option<setter>>(getset.setter_cpy_trampoline),
+                get: transmute::<HPyCFunction, Option<getter>>(get),
+                set: transmute::<HPyCFunction, Option<setter>>(set),
                 doc: getset.doc,
                 closure: getset.closure,
             })?;
@@ -204,8 +255,7 @@ unsafe fn located(object: *mut PyObject, member: *mut c_void) -> (*mut c_char, P
     // SAFETY: the closure is the extension's member, and the object's type has a base of ours.
     unsafe {
         let member = &*member.cast::<HPyMember>();
-        let shape = Definition::of_nearest(Py_TYPE(object)).map_or(HPyType_BuiltinShape_Legacy, |def| def.shape);
-        (shape::payload(object, shape).cast(), member_def(member, 0))
+        (Definition::payload_of(object).cast(), member_def(member, 0))
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Functions {
 }
 
 /// The name under which an interpreter keeps the functions. To be counted up when they, or the layout of definitions, change.
-const NAME: &CStr = c"hpy.types.1";
+const NAME: &CStr = c"hpy.types.2";
 
 static OWN: Functions = Functions {
     dealloc: lifecycle::dealloc,

@@ -7,7 +7,7 @@
 
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use hpy_abi::*;
@@ -16,7 +16,6 @@ use pyo3_ffi::*;
 use super::definition::{Definition, nearest};
 use super::functions::is_ours;
 use super::referents;
-use super::shape::payload;
 use crate::handle::to_object;
 use crate::module::{PythonError, Result};
 
@@ -88,7 +87,7 @@ unsafe fn for_each_struct(object: *mut PyObject, mut f: impl FnMut(&Definition, 
             if stop == 0
                 && let Some(definition) = Definition::of(tp)
             {
-                stop = f(definition, payload(object, definition.shape));
+                stop = f(definition, definition.payload(object));
             }
         });
     }
@@ -127,38 +126,82 @@ struct Waiting {
     next: *mut Waiting,
 }
 
+struct UnderWay {
+    depth: Cell<usize>,
+    waiting: Cell<*mut Waiting>,
+}
+
 thread_local! {
-    static DEPTH: Cell<usize> = const { Cell::new(0) };
-    static WAITING: Cell<*mut Waiting> = const { Cell::new(null_mut()) };
+    static UNDER_WAY: UnderWay = const { UnderWay { depth: Cell::new(0), waiting: Cell::new(null_mut()) } };
 }
 
 /// `tp_dealloc`
 pub unsafe extern "C" fn dealloc(object: *mut PyObject) {
-    let depth = DEPTH.get();
-    // SAFETY: CPython calls this for the last reference; from there on the object is ours alone. One that waits is seen by
-    // nobody, the collector included.
+    // SAFETY: CPython calls this for the last reference; from there on the object is ours alone.
     unsafe {
-        if PyType_IS_GC(Py_TYPE(object)) != 0 {
-            PyObject_GC_UnTrack(object.cast());
-        }
-        if depth >= MAX_DEPTH {
-            let waiting = PyMem_RawMalloc(size_of::<Waiting>()).cast::<Waiting>();
-            if !waiting.is_null() {
-                waiting.write(Waiting { object, next: WAITING.get() });
-                WAITING.set(waiting);
-                return;
+        let tp = Py_TYPE(object);
+        if let Some(definition) = Definition::of(tp)
+            && derives_from_object_only(tp)
+            && definition.traverse.is_none()
+            && (*tp).tp_flags & Py_TPFLAGS_HAVE_GC == 0
+            && (*tp).tp_finalize.is_none()
+        {
+            if let Some(destroy) = definition.destroy {
+                destroy(definition.payload(object));
             }
+            free(object, tp);
+        } else {
+            dealloc_with_guard(object);
         }
-        DEPTH.set(depth + 1);
-        dealloc_now(object);
-        if depth == 0 {
-            while let Some(&Waiting { object, next }) = WAITING.get().as_ref() {
-                PyMem_RawFree(WAITING.replace(next).cast());
-                dealloc_now(object);
-            }
-        }
-        DEPTH.set(depth);
     }
+}
+
+/// Whether an instance of a type of ours has nothing but the struct of this type: most do.
+#[inline(always)]
+unsafe fn derives_from_object_only(tp: *mut PyTypeObject) -> bool {
+    // SAFETY: the caller's type is alive.
+    unsafe { (*tp).tp_base == &raw mut PyBaseObject_Type && (*tp).tp_dictoffset | (*tp).tp_weaklistoffset == 0 }
+}
+
+/// Frees an object that has nothing left. It owned a reference to its type, perhaps the last one.
+#[inline(always)]
+unsafe fn free(object: *mut PyObject, tp: *mut PyTypeObject) {
+    // SAFETY: the object is the caller's alone.
+    unsafe {
+        if let Some(free) = (*tp).tp_free {
+            free(object.cast());
+        }
+        Py_DECREF(tp.cast());
+    }
+}
+
+unsafe fn dealloc_with_guard(object: *mut PyObject) {
+    UNDER_WAY.with(|thread| {
+        let depth = thread.depth.get();
+        // SAFETY: the object is the caller's alone. One that waits is seen by nobody, the collector included.
+        unsafe {
+            if PyType_IS_GC(Py_TYPE(object)) != 0 {
+                PyObject_GC_UnTrack(object.cast());
+            }
+            if depth >= MAX_DEPTH {
+                let waiting = PyMem_RawMalloc(size_of::<Waiting>()).cast::<Waiting>();
+                if !waiting.is_null() {
+                    waiting.write(Waiting { object, next: thread.waiting.get() });
+                    thread.waiting.set(waiting);
+                    return;
+                }
+            }
+            thread.depth.set(depth + 1);
+            dealloc_now(object);
+            if depth == 0 {
+                while let Some(&Waiting { object, next }) = thread.waiting.get().as_ref() {
+                    PyMem_RawFree(thread.waiting.replace(next).cast());
+                    dealloc_now(object);
+                }
+            }
+            thread.depth.set(depth);
+        }
+    })
 }
 
 /// The object is not tracked by the collector.
@@ -179,6 +222,18 @@ unsafe fn dealloc_now(object: *mut PyObject) {
             if collected {
                 PyObject_GC_UnTrack(object.cast());
             }
+        }
+        if let Some(definition) = Definition::of(tp)
+            && derives_from_object_only(tp)
+        {
+            let data = definition.payload(object);
+            if let Some(traverse) = definition.traverse {
+                traverse(data, Some(clear_field), null_mut());
+            }
+            if let Some(destroy) = definition.destroy {
+                destroy(data);
+            }
+            return free(object, tp);
         }
         let ours = nearest(tp);
         let base = last_base(object);
@@ -207,11 +262,7 @@ unsafe fn finish(object: *mut PyObject, tp: *mut PyTypeObject, base: *mut PyType
     unsafe {
         let base_dealloc = (*base).tp_dealloc;
         if address(base_dealloc) == address(PyBaseObject_Type.tp_dealloc) {
-            if let Some(free) = (*tp).tp_free {
-                free(object.cast());
-            }
-            Py_DECREF(tp.cast());
-            return;
+            return free(object, tp);
         }
         if PyType_IS_GC(base) != 0 {
             PyObject_GC_Track(object.cast());
@@ -225,17 +276,19 @@ unsafe fn finish(object: *mut PyObject, tp: *mut PyTypeObject, base: *mut PyType
     }
 }
 
+/// Called for a field of a struct, by its `HPy_tp_traverse`.
+unsafe extern "C" fn clear_field(field: *mut HPyField, _arg: *mut c_void) -> c_int {
+    // SAFETY: a tp_traverse visits fields of its struct. The object is let go last, as that may run code that looks.
+    unsafe {
+        let old = to_object(HPy { _i: (*field)._i });
+        *field = HPyField::NULL;
+        Py_XDECREF(old);
+    }
+    0
+}
+
 /// Empties all fields of the types of ours.
 unsafe fn clear_fields(object: *mut PyObject) {
-    unsafe extern "C" fn clear_field(field: *mut HPyField, _arg: *mut c_void) -> c_int {
-        // SAFETY: a tp_traverse visits fields of its struct. The object is let go last, as that may run code that looks.
-        unsafe {
-            let old = to_object(HPy { _i: (*field)._i });
-            *field = HPyField::NULL;
-            Py_XDECREF(old);
-        }
-        0
-    }
     // SAFETY: the caller's object.
     unsafe {
         for_each_struct(object, |definition, data| match definition.traverse {
@@ -416,6 +469,17 @@ pub unsafe extern "C" fn traverse(object: *mut PyObject, visit: visitproc, arg: 
     }
     // SAFETY: the collector passes a live object, and nothing changes while it looks.
     unsafe {
+        let tp = Py_TYPE(object);
+        if let Some(definition) = Definition::of(tp)
+            && derives_from_object_only(tp)
+        {
+            let mut visiting = Visit { visit, arg, start: null() };
+            let stop = match definition.traverse {
+                Some(traverse) => traverse(definition.payload(object), Some(visit_field), (&raw mut visiting).cast()),
+                None => 0,
+            };
+            return if stop != 0 || referents::are_asked_for(visit) { stop } else { visit(tp.cast(), arg) };
+        }
         let base = last_base(object);
         let ours = nearest(Py_TYPE(object));
         let mut stop = 0;
@@ -425,7 +489,7 @@ pub unsafe extern "C" fn traverse(object: *mut PyObject, visit: visitproc, arg: 
                 && let Some(traverse) = definition.traverse
             {
                 // An extension's function may visit the fields of a base's struct as well, but each has to be seen once.
-                let data = payload(object, definition.shape);
+                let data = definition.payload(object);
                 let mut visiting = Visit { visit, arg, start: data.byte_add(visited_by_bases(tp)) };
                 stop = traverse(data, Some(visit_field), (&raw mut visiting).cast());
             }
@@ -476,12 +540,11 @@ pub unsafe fn traverse_from_trampoline(
     visit: visitproc,
     arg: *mut c_void,
 ) -> c_int {
-    let mut visiting = Visit { visit, arg, start: core::ptr::null() };
+    let mut visiting = Visit { visit, arg, start: null() };
     // SAFETY: as this function's.
     unsafe {
-        let shape = Definition::of_nearest(Py_TYPE(object)).map_or(HPyType_BuiltinShape_Legacy, |def| def.shape);
         match function {
-            Some(function) => function(payload(object, shape), Some(visit_field), (&raw mut visiting).cast()),
+            Some(function) => function(Definition::payload_of(object), Some(visit_field), (&raw mut visiting).cast()),
             None => 0,
         }
     }

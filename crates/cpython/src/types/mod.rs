@@ -1,6 +1,6 @@
 //! Types of extensions' own, and fields of their instances.
 //!
-//! * [`create`] makes a type from a spec; [`bases`] knows about bases and metaclasses ([`metaclass`] for old CPythons).
+//! * [`construct`] makes instances quickly, [`create`] makes a type from a spec; [`bases`] knows about bases and metaclasses ([`metaclass`] for old CPythons).
 //! * [`definition`] is what a type points to for as long as it lives, and how a type of ours is recognised.
 //! * [`referents`] tells the collector from people who ask.
 //! * [`shape`] says where in an object the extension's struct lies.
@@ -9,6 +9,7 @@
 
 mod bases;
 pub mod call;
+mod construct;
 mod create;
 mod definition;
 pub mod functions;
@@ -57,12 +58,12 @@ impl Type for CPython {
     );
 
     unsafe extern "C" fn ctx_Type_FromSpec(
-        _ctx: *mut HPyContext,
+        ctx: *mut HPyContext,
         spec: *mut HPyType_Spec,
         params: *mut HPyType_SpecParam,
     ) -> HPy {
         // SAFETY: the caller's spec and parameters are as the header says, and the definitions stay.
-        unsafe { create::from_spec(&*spec, params).map_or(HPy::NULL, to_handle) }
+        unsafe { create::from_spec(ctx, &*spec, params).map_or(HPy::NULL, to_handle) }
     }
 
     unsafe extern "C" fn ctx_Type_GenericNew(
@@ -93,8 +94,7 @@ impl Type for CPython {
             }
             let object = new_instance(tp.cast());
             if !object.is_null() {
-                let shape = Definition::of_nearest(tp.cast()).map_or(HPyType_BuiltinShape_Legacy, |def| def.shape);
-                *data = shape::payload(object, shape);
+                *data = Definition::payload_of(object);
             }
             to_handle(object)
         }
@@ -142,7 +142,7 @@ unsafe fn new_instance(tp: *mut PyTypeObject) -> *mut PyObject {
     // SAFETY: the caller's type is alive. Every type has an allocator once it is ready.
     unsafe {
         let object = (*tp).tp_alloc.map_or(null_mut(), |alloc| alloc(tp, 0));
-        if !object.is_null() {
+        if !object.is_null() && (*tp).tp_vectorcall_offset > 0 {
             call::initialize(object);
         }
         object
