@@ -16,32 +16,15 @@ UNCERTAIN = {
     "a truncated binary kills the process if it is cut at the wrong place": """
         test_loader::test_no_truncation_crashes
     """,
-    "it fails, and nobody has looked into why yet": """
-        test_capsule::test_null_takes_a_part_away_but_for_the_pointer
-        test_capsule::test_parts_are_set_and_got_by_their_keys
-        test_definitions::test_definitions_can_be_written_out
-        test_type_across::test_what_is_wrong_across_binaries_is_refused
-        test_type_bases::test_a_struct_cannot_go_on_behind_slots_of_a_python_class
-        test_type_call::test_a_function_for_an_object_whose_class_overrides_the_call
-        test_type_call::test_a_struct_goes_on_behind_that_of_a_callable_base
-        test_type_gc::test_a_derived_type_may_visit_the_fields_of_its_base
-        test_type_gc::test_attributes_of_a_base_written_in_python_are_seen_once
-        test_type_lifecycle::test_a_finalizer_runs_beside_a_pending_exception
-    """,
     # PyPy has no reference counts.
     "objects go when the collector runs, not with their last reference": """
         test_attribute::test_value_that_is_replaced_can_change_the_attribute_itself
         test_builder::test_cancel_after_a_failure_keeps_its_exception
         test_builder::test_cancel_keeps_a_pending_exception_while_finalizers_run
         test_builder::test_cycle_through_the_result_is_collected
-        test_capsule::test_destructor_can_be_given_replaced_and_taken_away
+        test_capsule::test_destructor_can_be_written_by_hand
         test_capsule::test_destructor_gets_what_is_in_the_capsule_at_the_end
-        test_capsule::test_destructor_needs_both_of_its_functions
         test_capsule::test_destructor_runs_once_when_the_capsule_is_freed
-        test_global::test_finalizer_of_the_old_object_finds_the_new_one
-        test_global::test_finalizer_of_the_old_object_may_store
-        test_global::test_global_keeps_the_object_alive_until_another_is_stored
-        test_global::test_storing_null_releases_the_object
         test_handle::test_close_can_run_code_that_uses_the_module_again
         test_handle::test_object_lives_until_its_last_handle_is_closed
         test_handle::test_pending_exception_survives_dup_is_and_close
@@ -51,15 +34,15 @@ UNCERTAIN = {
         test_type_buffer::test_bytes_are_copied
         test_type_buffer::test_each_buffer_is_released_once
         test_type_field::test_a_finalizer_may_store_again
-        test_type_gc::test_instances_that_hold_each_other
+        test_type_field::test_fields_can_be_used_while_an_exception_is_pending
         test_type_gc::test_what_can_be_reached_stays
+        test_type_lifecycle::test_a_finalizer_runs_beside_a_pending_exception[False]
         test_type_lifecycle::test_an_instance_that_finalize_saves_lives_on
         test_type_lifecycle::test_an_instance_that_goes_while_an_exception_is_on_its_way
         test_type_lifecycle::test_an_instance_that_new_gives_up_is_destroyed
         test_type_lifecycle::test_each_is_called_once
         test_type_lifecycle::test_fields_are_empty_when_the_struct_is_destroyed
         test_type_lifecycle::test_finalize_then_fields_then_destroy
-        test_type_lifecycle::test_resurrection_from_a_cycle
         test_type_lifecycle::test_the_type_stays_until_after_destroy
         test_type_members::test_an_old_value_may_look_at_the_member_while_it_goes
     """,
@@ -78,6 +61,10 @@ FAILURES = {
         test_type_gc::test_only_types_with_the_flag_are_tracked
         test_type_new::test_a_collection_in_the_middle
         test_type_new::test_the_collector_knows_the_instance
+    """,
+    "gc.get_referents also gives what PyPy itself makes objects of": """
+        test_type_field::test_the_collector_sees_what_fields_hold
+        test_type_gc::test_attributes_of_a_base_written_in_python_are_seen_once
     """,
     "the code that runs in a process of its own counts references, which PyPy does not have": """
         test_list::test_items_of_a_new_list_can_be_set
@@ -128,6 +115,11 @@ FAILURES = {
     "ctx_CallRealFunctionFromTrampoline is missing: nothing there calls through trampolines": """
         test_call::test_a_trampoline_of_unknown_signature_is_a_fatal_error
     """,
+    "PyPy has a distribution hpy of its own, and its metadata goes before that of ours": """
+        test_devel::test_misuse_of_pyproject_toml_is_explained
+        test_devel::test_pyproject_toml_is_enough
+        test_docs::test_samples_build_and_run[without-setup-py.md]
+    """,
     # Strings.
     "C strings that are no UTF-8 are taken as they are": """
         test_attribute::test_name_that_is_no_utf8
@@ -165,6 +157,9 @@ FAILURES = {
         test_bytes::test_reading_something_else_is_a_type_error[str-size]
         test_bytes::test_size_counts_the_bytes_that_are_there[Liar-int-size]
         test_bytes::test_size_counts_the_bytes_that_are_there[Liar-int-unchecked_size]
+    """,
+    "HPyBytes_FromStringAndSize has one error for all sizes that are too large": """
+        test_bytes::test_size_near_the_largest_possible_is_an_overflow_error
     """,
     "HPy_Bytes takes what has a buffer or __bytes__, not what can be iterated": """
         test_object::test_bytes[value2-*]
@@ -261,12 +256,36 @@ FAILURES = {
     "HPyCapsule_SetPointer does not refuse null": """
         test_capsule::test_pointer_can_be_replaced_but_not_by_null
     """,
+    "a destructor that replaces another is called twice, and one that was taken away is called nevertheless": """
+        test_capsule::test_destructor_can_be_given_replaced_and_taken_away
+        test_capsule::test_destructor_needs_both_of_its_functions[4]
+        test_capsule::test_parts_are_set_and_got_by_their_keys
+    """,
+    "a HPyCapsule_Destructor needs no trampoline": """
+        test_capsule::test_destructor_needs_both_of_its_functions[3]
+    """,
     # Modules.
     "HPy_mod_create gets a module instead of the spec, and its result has to have an attribute `spec`": """
         test_module::test_create_slot_gets_the_spec_and_gives_the_module
     """,
+    "HPyGlobal_Store lets the object that was there live on for ever": """
+        test_global::test_finalizer_of_the_old_object_finds_the_new_one
+        test_global::test_finalizer_of_the_old_object_may_store
+        test_global::test_global_keeps_the_object_alive_until_another_is_stored
+        test_global::test_storing_null_releases_the_object
+        test_portable::test_built_with_our_headers[check_globals]
+    """,
     # Types.
     "a type of basicsize 0 that derives from one with a struct has none": """
+        test_portable::test_built_with_our_headers[check_a_second_copy_of_the_module]
+        test_portable::test_built_with_our_headers[check_a_subclass_of_several_types]
+        test_portable::test_built_with_our_headers[check_derived_types]
+        test_portable::test_built_with_our_headers[check_mapping]
+        test_portable::test_built_with_our_headers[check_thousands_of_objects]
+        test_portable::test_built_with_our_headers[check_thousands_of_types]
+        test_portable::test_built_with_our_headers[check_threads]
+        test_portable::test_built_with_our_headers[check_types_made_by_c]
+        test_portable::test_built_with_our_headers[check_what_is_reachable_survives]
         test_type_bases::test_a_base_made_in_python_from_a_type
         test_type_bases::test_a_base_made_in_python_with_a_dict
         test_type_bases::test_a_base_made_in_python_without_a_dict
@@ -279,7 +298,18 @@ FAILURES = {
         test_type_shapes::test_a_derived_type_without_a_struct_has_that_of_its_base[Unicode-*]
         test_type_shapes::test_new_zeroes_what_is_before_the_struct_too
     """,
+    "the collector calls the HPy_tp_traverse of the type itself only, not those of its bases": """
+        test_type_gc::test_a_derived_type_may_visit_the_fields_of_its_base[Own]
+    """,
+    "an object that HPy_tp_finalize saves loses its struct: HPy_tp_destroy is called all the same": """
+        test_portable::test_built_with_our_headers[check_finalizers_that_save_their_node]
+        test_type_lifecycle::test_resurrection_from_a_cycle
+    """,
+    "a class may derive from types whose structs do not go together": """
+        test_portable::test_built_with_our_headers[check_structs_that_do_not_go_together]
+    """,
     "Python subclasses of types with a built-in shape have no instances": """
+        test_portable::test_built_with_our_headers[check_slots_beside_shapes]
         test_type_shapes::test_a_metaclass_made_in_python_from_one_with_a_struct
         test_type_shapes::test_slots_of_subclasses_in_python[Float-*]
         test_type_shapes::test_slots_of_subclasses_in_python[L*]
@@ -302,7 +332,9 @@ FAILURES = {
         test_type_shapes::test_shape_of_types[Unicode]
     """,
     "little of a spec is checked, and with other messages": """
+        test_type_across::test_what_is_wrong_across_binaries_is_refused
         test_type_bases::test_structs_that_do_not_go_together
+        test_type_bases::test_a_struct_cannot_go_on_behind_slots_of_a_python_class
         test_type_errors::test_bad_spec[call_twice]
         test_type_errors::test_bad_spec[destroy_twice]
         test_type_errors::test_bad_spec[getbuffer_twice]
@@ -366,7 +398,6 @@ FAILURES = {
         test_type_creation::test_arguments_are_refused_without_new_and_init
         test_type_creation::test_basetype_allows_subclasses
         test_type_creation::test_instances_have_no_dict_and_no_weak_references
-        test_type_lifecycle_subclass::test_instances_of_subclasses_are_destroyed_once
         test_type_new::test_instances_of_subclasses
         test_type_pickle::test_a_struct_that_nobody_reduces_cannot_be_pickled
     """,
@@ -411,6 +442,8 @@ FAILURES = {
         test_type_members::test_integers_too_large_for_the_member_are_cut_off_with_a_warning
     """,
     "HPy_SetCallFunction changes the function of the whole type": """
+        test_portable::test_built_with_our_headers[check_calls]
+        test_portable::test_built_with_our_headers[check_calls_that_python_overrides]
         test_type_call::test_a_function_for_a_single_object
         test_type_call::test_a_function_for_an_object_of_a_subclass
         test_type_call::test_functions_can_be_set_from_outside[Derived]
@@ -421,6 +454,8 @@ FAILURES = {
         test_type_call::test_functions_can_be_set_from_outside[Simple]
         test_type_call::test_functions_can_be_set_from_outside[Structless]
         test_type_call::test_functions_can_be_set_from_outside[Switching]
+        test_type_call::test_a_function_for_an_object_whose_class_overrides_the_call
+        test_type_call::test_a_struct_goes_on_behind_that_of_a_callable_base
     """,
     "HPy_SetCallFunction takes any object of a type of HPy's": """
         test_type_call::test_functions_need_the_protocol
@@ -445,16 +480,43 @@ FAILURES = {
     "HPy_AsStruct_Legacy gives other memory than the tp_new of a legacy type has filled": """
         test_type_legacy::test_legacy_new_init_dealloc_and_call
     """,
+    "a binary built with the headers of HPy 0.9.0 calls other functions than it means": """
+        test_portable::test_built_with_the_headers_of_the_reference
+    """,
+    "an instance of a Python subclass can't be collected if its type has HPy_tp_destroy or HPy_tp_finalize": """
+        test_portable::test_built_with_our_headers[check_copies]
+        test_portable::test_built_with_our_headers[check_cycles_through_fields]
+        test_portable::test_built_with_our_headers[check_finalizers]
+        test_portable::test_built_with_our_headers[check_finalizers_while_an_exception_goes_through_c]
+        test_portable::test_built_with_our_headers[check_kinds_of_subclasses]
+        test_portable::test_built_with_our_headers[check_numbers_that_python_overrides]
+        test_portable::test_built_with_our_headers[check_pickles]
+        test_portable::test_built_with_our_headers[check_slots_that_python_overrides]
+        test_portable::test_built_with_our_headers[check_subclasses]
+        test_portable::test_built_with_our_headers[check_the_bases_of_a_class_change]
+        test_portable::test_built_with_our_headers[check_the_class_of_an_instance_changes]
+        test_portable::test_built_with_our_headers[check_types_can_be_changed]
+        test_portable::test_built_with_our_headers[check_weak_references]
+    """,
+    "HPyField_Store needs a HPy_tp_traverse of the type itself, and a type that is not derived from a built-in one": """
+        test_portable::test_built_with_our_headers[check_cycles_through_shapes]
+        test_portable::test_built_with_our_headers[check_metaclass]
+        test_portable::test_built_with_our_headers[check_values_and_structs_of_shapes]
+    """,
+    "a getter or setter that fails is taken for one that worked, and its exception stays pending": """
+        test_portable::test_built_with_our_headers[check_attributes]
+    """,
+    "of objects with HPy_tp_destroy or HPy_tp_finalize that refer to each other, a collection takes one": """
+        test_portable::test_built_with_our_headers[check_long_chains]
+        test_type_gc::test_instances_that_hold_each_other
+    """,
+    "HPy_tp_new is called with any type": """
+        test_portable::test_built_with_our_headers[check_new_is_asked_for_another_type]
+    """,
 }
 
 # These kill the process, or do what makes a later test fail, so they are not run.
 FATAL = {
-    "it kills the process, and nobody has looked into why yet": """
-        test_capsule::test_destructor_can_be_written_by_hand
-        test_portable::*
-        test_type_across::test_structs_fields_and_ends_of_both
-        test_type_across::test_types_come_and_go
-    """,
     "ctx->h_DictType is read where PyPy has a function": """
         test_constants::test_each_constant_is_the_object_that_python_names[0.9-head]
     """,
@@ -478,6 +540,7 @@ FATAL = {
         test_module_functions::test_result_and_exception_of_a_function_have_to_agree
     """,
     "a getter or setter that fails is taken for one that worked, and its exception stays pending": """
+        test_definitions::test_definitions_can_be_written_out
         test_type_methods::test_a_setter_fails
         test_type_methods::test_attributes_stay_in_balance
         test_type_methods::test_closures
@@ -512,6 +575,9 @@ FATAL = {
     "with a null handle in it, closing a tracker makes the null handle the next new one": """
         test_tracker::test_null_handles_have_no_effect
     """,
+    "HPyCapsule_SetPointer does not refuse null, and the destructor gets it": """
+        test_capsule::test_null_takes_a_part_away_but_for_the_pointer
+    """,
     "HPyImport_ImportModule gives what __import__ returns, and pytest imports while it reports that": """
         test_import::test_import_function_has_to_register_the_module
     """,
@@ -529,16 +595,22 @@ FATAL = {
         test_type_buffer::test_subclasses_in_python[Derived]
         test_type_buffer::test_the_description_arrives[Derived]
     """,
+    "HPy_tp_destroy of a derived type without HPy_tp_new is called twice, the second time with no struct": """
+        test_type_across::test_structs_fields_and_ends_of_both
+        test_type_across::test_types_come_and_go
+    """,
     "an instance of a Python subclass can't be collected if its type has HPy_tp_destroy or HPy_tp_finalize": """
         test_type_gc::test_a_class_that_holds_its_instance
         test_type_gc::test_cycles_through_the_dict_of_a_subclass
         test_type_gc::test_cycles_through_the_field_of_a_subclass
         test_type_gc::test_the_collector_sees_dict_and_fields_of_a_subclass
+        test_type_lifecycle::test_a_finalizer_runs_beside_a_pending_exception[True]
         test_type_lifecycle_subclass::test_finalizers_of_subclasses_in_python
         test_type_lifecycle_subclass::test_resurrection_in_python
         test_type_lifecycle_subclass::test_the_class_of_an_instance_changes
         test_type_lifecycle_subclass::test_the_structs_of_all_bases_are_destroyed_once
         test_type_lifecycle_subclass::test_weak_references_to_subclasses
+        test_type_lifecycle_subclass::test_instances_of_subclasses_are_destroyed_once
         test_type_subclass::*
     """,
     "HPyField_Store needs a HPy_tp_traverse of the type itself, and a type that is not derived from a built-in one": """
