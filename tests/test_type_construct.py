@@ -13,7 +13,8 @@ RECORD = """
             HPyTupleBuilder_Set(ctx, values, i, args[i]);
         HPy tuple = HPyTupleBuilder_Build(ctx, values);
         HPy name = HPyUnicode_FromString(ctx, who);
-        HPy entry = HPyTuple_Pack(ctx, 3, name, tuple, HPy_IsNull(kw) ? ctx->h_None : kw);
+        HPy parts[] = { name, tuple, HPy_IsNull(kw) ? ctx->h_None : kw };
+        HPy entry = HPyTuple_FromArray(ctx, parts, 3);
         int result = HPyList_Append(ctx, list, entry);
         HPy_Close(ctx, entry);
         HPy_Close(ctx, name);
