@@ -35,7 +35,6 @@ enum Command {
     Demo,
     /// Run all tests: formatting, lints, generated files, Rust's and the conformance suite
     Test(test::Options),
-    /// Measure calls against the C API
     Bench(bench::Options),
     /// List the Pythons on this machine, or get more of them
     Interpreters(interpreters::Options),

@@ -64,7 +64,7 @@ pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
 }
 
 /// The interpreters of the wanted versions, or all.
-fn choose(root: &Path, supported: &[Interpreter], wanted: &[String]) -> Result<Vec<Interpreter>, String> {
+pub fn choose(root: &Path, supported: &[Interpreter], wanted: &[String]) -> Result<Vec<Interpreter>, String> {
     if wanted.is_empty() {
         return Ok(supported.to_vec());
     }

@@ -1,0 +1,31 @@
+"""What a measurement was made on."""
+
+import os
+import platform
+import sys
+
+
+def machine():
+    return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system(), "release": platform.release()}
+
+
+def python():
+    return {
+        "name": f"{platform.python_implementation()} {platform.python_version()}",
+        "implementation": sys.implementation.name,
+        "version": platform.python_version(),
+        "compiler": platform.python_compiler(),
+        # PyPy's version, which is not that of the language.
+        "release": ".".join(map(str, sys.implementation.version[:3])),
+    }
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,66 @@
+"""The variants of the module `ops`, and how each is loaded: all into one process, under the same name."""
+
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from importlib.machinery import ExtensionFileLoader
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    label: str
+    # Short enough for the head of a column.
+    short: str
+
+
+# The first is what the others are measured by.
+VARIANTS = [
+    Variant("capi", "C API", "C API"),
+    Variant("abi3", "C API, abi3", "abi3"),
+    Variant("cpython", "HPy, CPython ABI", "HPy cpy"),
+    Variant("universal", "HPy, universal", "HPy univ"),
+    Variant("reference", "HPy 0.9.0, universal", "HPy 0.9"),
+    Variant("nanobind", "nanobind", "nanobind"),
+    Variant("pyo3", "PyO3", "PyO3"),
+]
+BASE = VARIANTS[0]
+
+
+def find_binary(folder, name="ops"):
+    """The binary of a module in a folder."""
+    found = [path for path in sorted(Path(folder).glob(f"{name}.*")) if path.suffix in (".so", ".pyd")]
+    if len(found) != 1:
+        raise FileNotFoundError(f"{len(found)} binaries of {name} in {folder}")
+    return found[0]
+
+
+def load(variant, folder, runtime=None, name="ops"):
+    """Loads a variant's module from its folder. Nothing is put into sys.modules.
+
+    runtime is the path of another hpy.universal, for the variant that has one of its own.
+    """
+    path = find_binary(folder, name)
+    spec = importlib.util.spec_from_file_location(name, path, loader=ExtensionFileLoader(name, str(path)))
+    if variant in ("universal", "reference"):
+        if runtime:
+            loader = _load_extension("universal", runtime)
+        else:
+            import hpy.universal as loader
+        return loader._load_bootstrap(name, name, None, str(path), spec.loader, spec, os.environ)
+    return _load_extension(name, path)
+
+
+def _load_extension(name, path):
+    spec = importlib.util.spec_from_file_location(name, path, loader=ExtensionFileLoader(name, str(path)))
+    before = sys.modules.get(name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    # Modules of the old kind register themselves.
+    if before is None:
+        sys.modules.pop(name, None)
+    else:
+        sys.modules[name] = before
+    return module
