@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import machine
-from variants import VARIANTS, find_binary
+from variants import VARIANTS
 
 HERE = Path(__file__).parent
 OURS = ("capi", "cpython", "universal")
@@ -34,17 +34,10 @@ def main():
     parser.add_argument("--instructions", action="store_true", help="also build what counting instructions needs")
     parser.add_argument("--plan", type=Path, required=True, help="the JSON file to write")
     options = parser.parse_args()
-    plan = {"variants": {}, "skipped": {}}
-    for variant in VARIANTS:
-        start = time.perf_counter()
-        try:
-            place = globals()[f"build_{variant.name}"](options)
-        except Skipped as reason:
-            plan["skipped"][variant.name] = str(reason)
-            print(f"  {variant.label:<22} skipped: {reason}", flush=True)
-            continue
-        plan["variants"][variant.name] = place
-        print(f"  {variant.label:<22} {time.perf_counter() - start:.1f} s", flush=True)
+    options.module, options.sources, options.crate = "ops", HERE / "variants", HERE / "variants/pyo3"
+    options.packages = options.shared
+    plan = {"variants": {}, "skipped": {}, "options": {name: str(value) for name, value in vars(options).items() if value}}
+    build_variants(options, plan)
     plan["compilers"] = compilers()
     if options.instructions:
         try:
@@ -54,8 +47,24 @@ def main():
     options.plan.write_text(json.dumps(plan, indent=1), encoding="utf-8")
 
 
+def build_variants(options, plan, wanted=None):
+    """Builds a module in all variants, or in those that are wanted."""
+    for variant in VARIANTS:
+        if wanted is not None and variant.name not in wanted:
+            continue
+        start = time.perf_counter()
+        try:
+            place = BUILDERS[variant.name](options)
+        except Skipped as reason:
+            plan["skipped"][variant.name] = str(reason)
+            print(f"  {variant.label:<22} skipped: {reason}", flush=True)
+            continue
+        plan["variants"][variant.name] = place
+        print(f"  {variant.label:<22} {time.perf_counter() - start:.1f} s", flush=True)
+
+
 def build_capi(options):
-    return place(setuptools(options.folder / "capi", sys.executable, "capi"), {"Python.h": machine.python()["version"]})
+    return place(setuptools(options, options.folder / "capi", sys.executable, "capi"), {"Python.h": machine.python()["version"]})
 
 
 def build_abi3(options):
@@ -63,25 +72,25 @@ def build_abi3(options):
         raise Skipped("the stable ABI is CPython's")
     if sys.version_info < (3, 11):
         raise Skipped("it is compiled for CPython 3.11 and newer")
-    return place(setuptools(options.folder / "abi3", sys.executable, "abi3"), {"Py_LIMITED_API": "3.11"})
+    return place(setuptools(options, options.folder / "abi3", sys.executable, "abi3"), {"Py_LIMITED_API": "3.11"})
 
 
 def build_cpython(options):
     if sys.implementation.name != "cpython":
         raise Skipped("the CPython ABI is CPython's")
-    folder = setuptools(options.folder / "cpython", sys.executable, "cpython", "--hpy-abi=cpython")
+    folder = setuptools(options, options.folder / "cpython", sys.executable, "cpython", "--hpy-abi=cpython")
     return place(folder, {"hpy": version("hpy")})
 
 
 def build_universal(options):
-    folder = setuptools(options.shared / "universal", options.universal_python, "universal", "--hpy-abi=universal")
+    folder = setuptools(options, options.shared / "universal", options.universal_python, "universal", "--hpy-abi=universal")
     return place(folder, {"hpy": version("hpy")})
 
 
 def build_reference(options):
     if not options.reference_python:
         raise Skipped("HPy 0.9.0 works on CPython 3.9 to 3.12, and has to be in the package registry")
-    folder = setuptools(options.shared / "reference", options.reference_python, "reference", "--hpy-abi=universal")
+    folder = setuptools(options, options.shared / "reference", options.reference_python, "reference", "--hpy-abi=universal")
     question = "import hpy.universal; print(hpy.universal.__file__)"
     runtime = output([options.reference_python, "-c", question]).strip()
     return {**place(folder, {"hpy": "0.9.0"}), "runtime": runtime}
@@ -92,20 +101,22 @@ def build_nanobind(options):
         raise Skipped("only compared on CPython 3.10 and newer")
     if not shutil.which(os.environ.get("CXX", "c++")):
         raise Skipped("there is no C++ compiler")
-    package = options.shared / "nanobind-package"
+    package = options.packages / "nanobind-package"
     if not package.exists():
         install = ["-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps", "--target"]
         attempt([sys.executable, *install, package, "nanobind"], "pip can't get it")
     release = output([sys.executable, "-c", "import nanobind; print(nanobind.__version__)"], PYTHONPATH=package).strip()
-    folder = setuptools(options.folder / f"nanobind-{release}", sys.executable, "nanobind", PYTHONPATH=package)
+    folder = setuptools(options, options.folder / f"nanobind-{release}", sys.executable, "nanobind", PYTHONPATH=package)
     return place(folder, {"nanobind": release})
 
 
 def build_pyo3(options):
     if sys.implementation.name != "cpython":
         raise Skipped("only compared on CPython")
-    crate = HERE / "variants/pyo3"
-    target = options.shared.resolve() / "pyo3-target" / options.folder.name
+    crate = options.crate
+    # What PyO3 itself compiles to is the same for all modules.
+    tag = f"{sys.implementation.name}-{sys.version_info[0]}.{sys.version_info[1]}"
+    target = options.packages.resolve() / "pyo3-target" / tag
     cargo = ["cargo", "build", "--quiet", "--release", "--locked", "--target-dir", target]
     command = [*cargo, "--manifest-path", crate / "Cargo.toml"]
     attempt(command, "cargo can't build it", PYO3_PYTHON=sys.executable, PYO3_BUILD_EXTENSION_MODULE="1")
@@ -125,18 +136,19 @@ def build_counter(options):
         raise Skipped("what a JIT compiler makes differs from run to run")
     if not shutil.which("valgrind"):
         raise Skipped("there is no valgrind")
-    return str(setuptools(options.folder / "counter", sys.executable, "counter"))
+    return str(setuptools(options, options.folder / "counter", sys.executable, "counter"))
 
 
-def setuptools(folder, python, variant, *options, **variables):
+def setuptools(options, folder, python, variant, *arguments, **variables):
     """Runs setup.py for a variant; gives the folder with the binary. Only nanobind's takes long enough to keep."""
     if variant != "nanobind" and folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
-    command = [python, "setup.py", "--quiet", *options, "egg_info", "--egg-base", folder]
+    command = [python, "setup.py", "--quiet", *arguments, "egg_info", "--egg-base", folder]
     command += ["build", "--build-base", folder / "build", "--build-lib", folder / "lib"]
-    attempt(command, "it does not compile", must=variant in OURS, BENCH_VARIANT=variant, **variables)
+    variables.update(BENCH_VARIANT=variant, BENCH_MODULE=options.module, BENCH_SOURCES=options.sources)
+    attempt(command, "it does not compile", must=variant in OURS, **variables)
     # HPy 0.9.0 adds the ABI to the folder's name.
     return next(path for path in (folder / "lib", folder / "lib-hpy-universal") if path.exists())
 
@@ -163,7 +175,6 @@ def output(command, **variables):
 
 
 def place(folder, versions):
-    find_binary(folder)
     return {"folder": str(folder), "versions": versions}
 
 
@@ -176,6 +187,17 @@ def compilers():
         except (OSError, subprocess.CalledProcessError, IndexError):
             continue
     return found
+
+
+BUILDERS = {
+    "capi": build_capi,
+    "abi3": build_abi3,
+    "cpython": build_cpython,
+    "universal": build_universal,
+    "reference": build_reference,
+    "nanobind": build_nanobind,
+    "pyo3": build_pyo3,
+}
 
 
 if __name__ == "__main__":

@@ -22,11 +22,11 @@ STYLE = """
   .grid { stroke: #3d444d } .one { stroke: #f0f6fc }
 }
 text { font-family: system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; font-size: 12px }
-.title { font-size: 18px; font-weight: 600 } .group { font-weight: 600 } .value { font-size: 9px }
+.title { font-size: 18px; font-weight: 600 } .group { font-weight: 600 } .value { font-size: 8px }
 """.strip()
 
 WIDTH, LEFT, RIGHT, TOP = 920, 250, 60, 150
-BAR, GAP, HEADING = 7, 9, 26
+BAR, GAP, HEADING = 8, 9, 26
 # The ratios that the axis shows; longer bars are cut and say how long they would be.
 LIMIT = 3.0
 
@@ -109,5 +109,5 @@ def bar(y, variant, operation):
         f'<rect x="{LEFT}" y="{y}" width="{width}" height="{BAR - 1}" fill="{colour}"><title>{hint}</title></rect>'
     ]
     if value > LIMIT:
-        parts.append(text(at(LIMIT) + 4, y + BAR - 0.5, f"{value:.1f} →", "ink value"))
+        parts.append(text(at(LIMIT) + 4, y + BAR - 1.5, f"{value:.1f} →", "ink value"))
     return parts

@@ -10,13 +10,16 @@ def machine():
 
 
 def python():
+    name = f"{platform.python_implementation()} {platform.python_version()}"
+    release = ".".join(map(str, sys.implementation.version[:3]))
+    if release != platform.python_version():
+        # PyPy's version is not that of the language.
+        name = f"{platform.python_implementation()} {release} (Python {platform.python_version()})"
     return {
-        "name": f"{platform.python_implementation()} {platform.python_version()}",
+        "name": name,
         "implementation": sys.implementation.name,
         "version": platform.python_version(),
         "compiler": platform.python_compiler(),
-        # PyPy's version, which is not that of the language.
-        "release": ".".join(map(str, sys.implementation.version[:3])),
     }
 
 

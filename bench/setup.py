@@ -1,4 +1,4 @@
-"""Builds the module `ops` of one variant, named by BENCH_VARIANT; build.py calls it once for each."""
+"""Builds a module, `ops` unless BENCH_MODULE names another, as one variant, BENCH_VARIANT. build.py calls it for each."""
 
 import os
 import sysconfig
@@ -6,14 +6,17 @@ import sysconfig
 from setuptools import Extension, setup
 
 VARIANT = os.environ["BENCH_VARIANT"]
+MODULE = os.environ.get("BENCH_MODULE", "ops")
+SOURCES = os.environ.get("BENCH_SOURCES", "variants")
 CHECKS = ["-Wall", "-Wextra", "-Werror"]
 # The same for all, whatever the Python was built with.
 COMMON = ["-O2", "-g0", "-fvisibility=hidden"]
 LINKED = ["-Wl,--gc-sections"] if os.name == "posix" and os.uname().sysname == "Linux" else []
 
 
-def extension(source, *flags, **keywords):
-    return Extension("ops", [f"variants/{source}"], extra_compile_args=[*COMMON, *flags], extra_link_args=LINKED, **keywords)
+def extension(suffix, *flags, **keywords):
+    source = f"{SOURCES}/{MODULE}_{suffix}"
+    return Extension(MODULE, [source], extra_compile_args=[*COMMON, *flags], extra_link_args=LINKED, **keywords)
 
 
 def nanobind():
@@ -32,15 +35,15 @@ def nanobind():
         "include_dirs": include_dirs,
         "cflags": flags + sections,
     }
-    bindings = extension("ops_nanobind.cpp", *flags, "-Os", include_dirs=include_dirs, language="c++")
+    bindings = extension("nanobind.cpp", *flags, "-Os", include_dirs=include_dirs, language="c++")
     return {"libraries": [("nanobind", library)], "ext_modules": [bindings]}
 
 
 if VARIANT == "capi":
-    built = {"ext_modules": [extension("ops_capi.c", *CHECKS)]}
+    built = {"ext_modules": [extension("capi.c", *CHECKS)]}
 elif VARIANT == "abi3":
     limited = [("Py_LIMITED_API", "0x030B0000")]
-    built = {"ext_modules": [extension("ops_capi.c", *CHECKS, py_limited_api=True, define_macros=limited)]}
+    built = {"ext_modules": [extension("capi.c", *CHECKS, py_limited_api=True, define_macros=limited)]}
 elif VARIANT == "nanobind":
     built = nanobind()
 elif VARIANT == "counter":
@@ -48,8 +51,8 @@ elif VARIANT == "counter":
 elif VARIANT == "reference":
     # The headers of 0.9.0 don't compile without warnings.
     without = [("WITHOUT_ITERATORS", None)]
-    built = {"hpy_ext_modules": [extension("ops_hpy.c", "-std=gnu11", "-w", define_macros=without)]}
+    built = {"hpy_ext_modules": [extension("hpy.c", "-std=gnu11", "-w", define_macros=without)]}
 else:
-    built = {"hpy_ext_modules": [extension("ops_hpy.c", *CHECKS)]}
+    built = {"hpy_ext_modules": [extension("hpy.c", *CHECKS)]}
 
 setup(name="hpy-bench", version="0", **built)

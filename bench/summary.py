@@ -60,6 +60,9 @@ def worst_entry(result, variant):
 def targets(result):
     """For each target a line: variant, what, target, measured, whether it is met."""
     lines = []
+    if result["python"]["implementation"] != "cpython":
+        # There the C API is what is emulated.
+        return lines
     for variant in compared(result):
         goal = TARGETS.get(variant.name)
         if not goal or not ratios(result, variant.name):
