@@ -29,14 +29,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="where the variants of this Python go")
     parser.add_argument("--shared", type=Path, required=True, help="where goes what is the same for every Python")
-    parser.add_argument("--universal-python", required=True, help="a Python with hpy, which compiles the universal binary")
+    parser.add_argument("--universal-python", required=True, help="a Python with hpy, for the universal binary")
     parser.add_argument("--reference-python", help="a Python with HPy 0.9.0 of this Python's version")
     parser.add_argument("--instructions", action="store_true", help="also build what counting instructions needs")
     parser.add_argument("--plan", type=Path, required=True, help="the JSON file to write")
     options = parser.parse_args()
     options.module, options.sources, options.crate = "ops", HERE / "variants", HERE / "variants/pyo3"
     options.packages = options.shared
-    plan = {"variants": {}, "skipped": {}, "options": {name: str(value) for name, value in vars(options).items() if value}}
+    given = {name: str(value) for name, value in vars(options).items() if value}
+    plan = {"variants": {}, "skipped": {}, "options": given}
     build_variants(options, plan)
     plan["compilers"] = compilers()
     if options.instructions:
@@ -64,7 +65,8 @@ def build_variants(options, plan, wanted=None):
 
 
 def build_capi(options):
-    return place(setuptools(options, options.folder / "capi", sys.executable, "capi"), {"Python.h": machine.python()["version"]})
+    folder = setuptools(options, options.folder / "capi", sys.executable, "capi")
+    return place(folder, {"Python.h": machine.python()["version"]})
 
 
 def build_abi3(options):
@@ -72,7 +74,8 @@ def build_abi3(options):
         raise Skipped("the stable ABI is CPython's")
     if sys.version_info < (3, 11):
         raise Skipped("it is compiled for CPython 3.11 and newer")
-    return place(setuptools(options, options.folder / "abi3", sys.executable, "abi3"), {"Py_LIMITED_API": "3.11"})
+    folder = setuptools(options, options.folder / "abi3", sys.executable, "abi3")
+    return place(folder, {"Py_LIMITED_API": "3.11"})
 
 
 def build_cpython(options):
@@ -83,14 +86,16 @@ def build_cpython(options):
 
 
 def build_universal(options):
-    folder = setuptools(options, options.shared / "universal", options.universal_python, "universal", "--hpy-abi=universal")
+    folder = options.shared / "universal"
+    folder = setuptools(options, folder, options.universal_python, "universal", "--hpy-abi=universal")
     return place(folder, {"hpy": version("hpy")})
 
 
 def build_reference(options):
     if not options.reference_python:
         raise Skipped("HPy 0.9.0 works on CPython 3.9 to 3.12, and has to be in the package registry")
-    folder = setuptools(options, options.shared / "reference", options.reference_python, "reference", "--hpy-abi=universal")
+    folder = options.shared / "reference"
+    folder = setuptools(options, folder, options.reference_python, "reference", "--hpy-abi=universal")
     question = "import hpy.universal; print(hpy.universal.__file__)"
     runtime = output([options.reference_python, "-c", question]).strip()
     return {**place(folder, {"hpy": "0.9.0"}), "runtime": runtime}
@@ -122,11 +127,12 @@ def build_pyo3(options):
     attempt(command, "cargo can't build it", PYO3_PYTHON=sys.executable, PYO3_BUILD_EXTENSION_MODULE="1")
     folder = options.folder / "pyo3"
     folder.mkdir(exist_ok=True)
-    built = [target / "release" / name for name in ("libops.so", "libops.dylib", "ops.dll")]
+    names = [form.format(options.module) for form in ("lib{}.so", "lib{}.dylib", "{}.dll")]
+    built = [target / "release" / name for name in names]
     found = next((path for path in built if path.exists()), None)
     if not found:
         raise Skipped(f"cargo left no library in {target / 'release'}")
-    shutil.copy(found, folder / ("ops.pyd" if found.suffix == ".dll" else "ops.so"))
+    shutil.copy(found, folder / f"{options.module}{'.pyd' if found.suffix == '.dll' else '.so'}")
     release = re.search(r'name = "pyo3"\nversion = "(.+)"', (crate / "Cargo.lock").read_text(encoding="utf-8"))
     return place(folder, {"pyo3": release[1]})
 

@@ -32,7 +32,7 @@ LIMIT = 3.0
 
 
 def draw(result):
-    variants = compared(result)
+    variants = [variant for variant in compared(result) if geomean(result, variant.name)]
     operations = [op for op in result["operations"] if any(ratio(op, variant.name) for variant in variants)]
     row = BAR * len(variants) + GAP
     groups = len(dict.fromkeys(op["group"] for op in operations))

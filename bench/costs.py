@@ -36,9 +36,10 @@ def main():
     plan = json.loads(options.plan.read_text(encoding="utf-8"))
     if options.child:
         kind, module, variant, number = options.child
-        print(json.dumps(CHILDREN[kind](plan["costs"].get(module, plan["variants"])[variant], module, variant, int(number))))
+        place = plan["costs"].get(module, plan["variants"])[variant]
+        print(json.dumps(CHILDREN[kind](place, module, variant, int(number))))
         return
-    plan["costs"] = {name: build_module(plan, name, wanted) for name, wanted in (("many", GENERATED), ("minimal", None))}
+    plan["costs"] = {"many": build_module(plan, "many", GENERATED), "minimal": build_module(plan, "minimal")}
     extended = options.output.with_suffix(".plan.json")
     extended.write_text(json.dumps(plan), encoding="utf-8")
     run = Runner(extended, options.output)
@@ -56,7 +57,7 @@ def main():
     print(f"all figures: {options.output}")
 
 
-def build_module(plan, name, wanted):
+def build_module(plan, name, wanted=None):
     """Builds a generated module in the variants that there are; gives where they lie."""
     options = argparse.Namespace(**plan["options"])
     options.packages = Path(options.packages)
@@ -68,7 +69,7 @@ def build_module(plan, name, wanted):
     options.reference_python = plan["options"].get("reference_python")
     built = {"variants": {}, "skipped": {}}
     print(f" building {name}", flush=True)
-    build.build_variants(options, built, [variant for variant in plan["variants"] if wanted is None or variant in wanted])
+    build.build_variants(options, built, [name for name in plan["variants"] if wanted is None or name in wanted])
     return built["variants"]
 
 
@@ -131,9 +132,10 @@ CHILDREN = {"import": child_import, "types": child_types, "instances": child_ins
 def allocated():
     """Bytes that malloc has given out, or None where it does not tell."""
 
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+
     class Information(ctypes.Structure):
-        _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks".split()]
-        _fields_ += [(name, ctypes.c_size_t) for name in ("fordblks", "keepcost")]
+        _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
 
     try:
         mallinfo2 = ctypes.CDLL(None).mallinfo2
@@ -177,7 +179,7 @@ def sizes(plan, module):
     places = plan["costs"].get(module, plan["variants"])
     found = {}
     for variant, place in places.items():
-        path = find_binary(place["folder"], "ops" if variant == "pyo3" else module)
+        path = find_binary(place["folder"], module)
         copy = path.with_name(path.name + ".stripped")
         shutil.copy(path, copy)
         if shutil.which("strip"):

@@ -1,6 +1,8 @@
-"""Writes the sources of modules that costs.py builds: `many`, with many functions and types, and `minimal`, with next to nothing."""
+"""Writes the sources of the modules that costs.py builds.
 
-import shutil
+`many` has many functions and types, `minimal` has next to nothing.
+"""
+
 from pathlib import Path
 
 FUNCTIONS, TYPES, METHODS = 200, 20, 5
@@ -23,7 +25,8 @@ def write_sources(folder):
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
     for name in ("Cargo.toml", "Cargo.lock"):
-        shutil.copy(Path(__file__).parent / "variants/pyo3" / name, folder / "pyo3" / name)
+        text = (Path(__file__).parent / "variants/pyo3" / name).read_text(encoding="utf-8")
+        (folder / "pyo3" / name).write_text(text.replace('name = "ops"', 'name = "minimal"'), encoding="utf-8")
     return folder / "pyo3"
 
 
@@ -45,9 +48,11 @@ def many_capi():
         parts.append(
             f"static PyMethodDef T{number}_methods[] = {{\n{methods}    {{ NULL, NULL, 0, NULL }},\n}};\n"
             f"static PyType_Slot T{number}_slots[] = {{\n"
-            f"    {{ Py_tp_new, Data_new }}, {{ Py_tp_dealloc, Data_dealloc }}, {{ Py_tp_methods, T{number}_methods }},\n"
+            "    { Py_tp_new, Data_new },\n    { Py_tp_dealloc, Data_dealloc },\n"
+            f"    {{ Py_tp_methods, T{number}_methods }},\n"
             "    { Py_tp_getset, Data_getset }, { 0, NULL },\n};\n"
-            f'static PyType_Spec T{number}_spec = {{ "many.T{number}", sizeof(Data), 0, Py_TPFLAGS_DEFAULT, T{number}_slots }};\n'
+            f"static PyType_Spec T{number}_spec = {{\n"
+            f'    "many.T{number}", sizeof(Data), 0, Py_TPFLAGS_DEFAULT, T{number}_slots\n}};\n'
         )
     specs = ", ".join(f"&T{number}_spec" for number in range(TYPES))
     functions = "\n".join(f'    {{ "f{number}", f{number}, METH_O, NULL }},' for number in range(FUNCTIONS))
@@ -252,11 +257,10 @@ NB_MODULE(minimal, m)
 }
 """
 
-# The crate's name is that of the other, whose Cargo.toml and Cargo.lock it has.
 MINIMAL_PYO3 = """use pyo3::prelude::*;
 
 #[pymodule]
-mod ops {
+mod minimal {
     use pyo3::prelude::*;
 
     #[pyfunction]

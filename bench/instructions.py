@@ -1,8 +1,8 @@
 """Counts the instructions of each operation under valgrind's callgrind, and adds them to the result of measure.py.
 
-Each variant runs in a valgrind of its own. A loop is run with two numbers of turns, and the difference is what the turns
-between them cost, whatever comes before and after; that of the empty loop is taken off. Nothing here depends on the
-machine's load, and little on the machine.
+Each variant runs in a valgrind of its own. A loop is run with two numbers of turns, and the difference is what the
+turns between them cost, whatever comes before and after; that of the empty loop is taken off. Nothing here depends on
+the machine's load, and little on the machine.
 """
 
 import argparse
@@ -16,11 +16,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from operations import OPERATIONS, make_empty_loop, make_loop
+from operations import OPERATIONS, make_empty_loop, make_loop, of_all_sizes
 from variants import VARIANTS, _load_extension, find_binary, load
 
-FEW, MANY = 100, 600
+FEW, MANY = 50, 250
 WARM_UP = 200
+# Each with the allocator in another state; the least counts.
+REPETITIONS = 3
 
 
 def main():
@@ -61,7 +63,7 @@ def main():
 def count(options, variant):
     """Instructions of one turn of each operation's loop, by name; those of the empty loop under no name."""
     with tempfile.TemporaryDirectory() as folder:
-        valgrind = ["valgrind", "--tool=callgrind", "--quiet", "--instr-atstart=no", f"--callgrind-out-file={folder}/out"]
+        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/out"]
         # Addresses that are the same each time, and hashes too.
         command = [*valgrind, sys.executable, __file__, options.plan, options.result, "--variant", variant]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
@@ -74,7 +76,11 @@ def count(options, variant):
             if name and total:
                 totals[name[1]] = int(total[1])
     names = {key.split(":")[0] for key in totals} - {"skip"}
-    return {name: (totals[f"{name}:{MANY}"] - totals[f"{name}:{FEW}"]) / (MANY - FEW) for name in names}
+
+    def turn(name, repetition):
+        return (totals[f"{name}:{repetition}:{MANY}"] - totals[f"{name}:{repetition}:{FEW}"]) / (MANY - FEW)
+
+    return {name: min(turn(name, repetition) for repetition in range(REPETITIONS)) for name in names}
 
 
 def run_loops(plan, variant, operations):
@@ -92,13 +98,16 @@ def run_loops(plan, variant, operations):
     for loop in loops.values():
         loop(WARM_UP, clock)
     counter.start()
+    kept = []
     for name, loop in loops.items():
-        # Free lists and the like are left as they were, whatever ran before.
-        loop(WARM_UP // 10, clock)
-        counter.dump("skip:")
-        for turns in (FEW, MANY):
-            loop(turns, clock)
-            counter.dump(f"{name}:{turns}")
+        for repetition in range(REPETITIONS):
+            kept.append(of_all_sizes())
+            # Leaves free lists and the like as the loop needs them, whatever ran before.
+            loop(WARM_UP // 10, clock)
+            counter.dump("skip:")
+            for turns in (FEW, MANY):
+                loop(turns, clock)
+                counter.dump(f"{name}:{repetition}:{turns}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import sys
 
 
 def machine():
-    return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system(), "release": platform.release()}
+    system = f"{platform.system()} {platform.release()}"
+    return {"processor": _processor(), "cores": os.cpu_count(), "system": system}
 
 
 def python():

@@ -1,6 +1,6 @@
 """Times each operation in each variant, all in this process, and writes what came out as JSON.
 
-`cargo xtask bench` builds the variants and calls this with a description of them; see docs/performance.md for the method.
+`cargo xtask bench` builds the variants and calls this with a plan of them; see docs/performance.md for the method.
 """
 
 import argparse
@@ -8,10 +8,10 @@ import gc
 import json
 import sys
 import time
+from statistics import median, quantiles
 
 import machine
-from operations import OPERATIONS, make_empty_loop, make_loop, select
-from statistics import median, quantiles
+from operations import OPERATIONS, make_empty_loop, make_loop, of_all_sizes, select
 from variants import BASE, VARIANTS, load
 
 # What one round of one variant should take: short, so that a disturbance spoils few rounds, and long against the clock.
@@ -35,7 +35,8 @@ def main():
         "python": machine.python(),
         "machine": machine.machine(),
         "variants": {name: plan["variants"][name]["versions"] for name in modules},
-        "skipped": plan.get("skipped", {}),
+        "compilers": plan["compilers"],
+        "skipped": plan["skipped"],
         "left_out": {},
         "rounds": options.rounds,
         "operations": [],
@@ -98,12 +99,13 @@ def measure(operation, modules, rounds, left_out):
         warm_up(loop, count, clock)
     order = list(loops)
     times = {name: [] for name in order}
-    bare = []
+    bare, kept = [], []
     gc.collect()
     if not operation.collects:
         gc.disable()
     try:
         for index in range(rounds):
+            kept.append(of_all_sizes())
             bare.append(empty(count, clock))
             # Each goes first in turn, so that none always comes after the same other one.
             start = index % len(order)

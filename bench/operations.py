@@ -48,7 +48,8 @@ def call(name, label, check="", arguments="", entry=True, unroll=10, collects=Fa
     names = arguments or ", ".join(variables)
     statement = f"f({names})"
     variables = {"f": f"ops.{name}", **variables}
-    return Operation(name, label, "", variables, statement, check.replace("@", statement), unroll, entry, collects, name)
+    check = check.replace("@", statement)
+    return Operation(name, label, "", variables, statement, check, unroll, entry, collects, name)
 
 
 def on(kind, name, label, statement, check, entry=True, collects=False, arguments="", **variables):
@@ -58,8 +59,8 @@ def on(kind, name, label, statement, check, entry=True, collects=False, argument
     )
 
 
-def point(name, label, statement, check, **variables):
-    return on("Point", name, label, statement, check, arguments="3.0, 4.0", **variables)
+def point(name, label, statement, check, entry=True, **variables):
+    return on("Point", name, label, statement, check, entry, arguments="3.0, 4.0", **variables)
 
 
 ITEMS = "list(range(1000, 1100))"
@@ -70,7 +71,7 @@ GROUPS = {
         call("noargs", "f()", "@ is None"),
         call("onearg", "f(a)", "@ is a", a="1000"),
         call("threeargs", "f(a, b, c)", "@ is c", a="1000", b="1001", c="1002"),
-        call("anykeywords", "f(a, b=b, c=c), names not looked at", "@ is a", "a, b=b, c=c", a="1000", b="1001", c="1002"),
+        call("anykeywords", "f(a, b=b, c=c), names ignored", "@ is a", "a, b=b, c=c", a="1000", b="1001", c="1002"),
         call("keywords", "f(a, b=b, c=c)", "@ is c", "a, b=b, c=c", entry=False, a="1000", b="1001", c="1002"),
         call(
             "format_keywords", "f(a, b=b, c=c), by format string", "@ is c", "a, b=b, c=c",
@@ -120,6 +121,12 @@ GROUPS = {
             "new_node", "Node(a), collected", "", {"T": "ops.Node", "a": "1000"}, "T(a)",
             "T(a).value is a", collects=True, needs="Node",
         ),
+        point("add", "p + q, a new object", "p + q", "(p + q).x == 4.0", False, q="ops.Point(1.0, 2.0)"),
+        point("negative", "-p, a new object", "-p", "(-p).x == -3.0", False),
+        point(
+            "compare", "p == q, types checked", "p == q", "p != q and p == ops.Point(3.0, 4.0)",
+            False, q="ops.Point(1.0, 2.0)",
+        ),
     ],
     "attributes": [
         point("member_get", "member read, p.x", "p.x", "p.x == 3.0"),
@@ -130,13 +137,13 @@ GROUPS = {
         on("Node", "field_set", "setter of an object", "p.value = a", "p.value == 5", arguments="5", a="1000"),
     ],
     "slots": [
-        point("add", "p + q", "p + q", "(p + q).x == 4.0", q="ops.Point(1.0, 2.0)"),
-        point("negative", "-p", "-p", "(-p).x == -3.0"),
+        on("Echo", "binary", "e * a", "p * a", "p * a is a", a="1000"),
+        on("Echo", "unary", "+e", "+p", "+p is p"),
+        on("Echo", "order", "e < a", "p < a", "(p < a) is a", a="1000"),
         point("bool", "if p", "if p: pass", "bool(p)"),
         point("length", "len(p)", "len(p)", "len(p) == 2"),
         point("item", "p[0]", "p[0]", "p[0] == 3.0"),
         point("contains", "a in p", "a in p", "a in p and 7.0 not in p", a="4.0"),
-        point("compare", "p == q", "p == q", "p != q and p == ops.Point(3.0, 4.0)", q="ops.Point(1.0, 2.0)"),
         point("hash", "hash(p)", "hash(p)", "hash(p) == 4"),
         point("repr", "repr(p)", "repr(p)", "repr(p) == 'Point()'"),
     ],
@@ -175,6 +182,14 @@ def make_loop(operation, module, unroll=None):
 
 def make_empty_loop():
     return _compile("pass", 1, {})
+
+
+def of_all_sizes():
+    """Small objects to keep, one of each size that the allocator tells apart.
+
+    It has slower paths for the first and the last object of a page. A loop that happens to be there takes them each time.
+    """
+    return [bytes(size) for size in range(0, 512, 16)]
 
 
 def _compile(statement, unroll, values):

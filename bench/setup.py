@@ -1,4 +1,4 @@
-"""Builds a module, `ops` unless BENCH_MODULE names another, as one variant, BENCH_VARIANT. build.py calls it for each."""
+"""Builds a module, `ops` unless BENCH_MODULE names another, as the variant BENCH_VARIANT. Called by build.py."""
 
 import os
 import sysconfig

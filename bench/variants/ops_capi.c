@@ -583,7 +583,29 @@ static PyType_Slot Node_slots[] = {
 };
 static PyType_Spec Node_spec = { "ops.Node", sizeof(Node), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, Node_slots };
 
-/* ---- Echo: instances can be called ---- */
+/* ---- Echo: gives back what it gets, when called or as an operand: slots with next to nothing in them ---- */
+
+static PyObject *Echo_multiply(PyObject *left, PyObject *right)
+{
+    (void)left;
+    Py_INCREF(right);
+    return right;
+}
+
+static PyObject *Echo_positive(PyObject *self)
+{
+    Py_INCREF(self);
+    return self;
+}
+
+static PyObject *Echo_compare(PyObject *left, PyObject *right, int op)
+{
+    (void)left;
+    if (op != Py_LT)
+        Py_RETURN_NOTIMPLEMENTED;
+    Py_INCREF(right);
+    return right;
+}
 
 #ifdef Py_LIMITED_API
 /* Vectorcall for types came to abi3 with 3.12. */
@@ -648,6 +670,9 @@ static PyType_Slot Echo_slots[] = {
     { Py_tp_new, Echo_new },
     { Py_tp_dealloc, plain_dealloc },
     { Py_tp_call, Echo_call },
+    { Py_nb_multiply, Echo_multiply },
+    { Py_nb_positive, Echo_positive },
+    { Py_tp_richcompare, Echo_compare },
 #ifndef Py_LIMITED_API
     { Py_tp_members, Echo_members },
 #endif

@@ -519,7 +519,7 @@ static HPyType_Spec Node_spec = {
     .defines = Node_defines,
 };
 
-/* ---- Echo: instances can be called ---- */
+/* ---- Echo: gives back what it gets, when called or as an operand: slots with next to nothing in them ---- */
 
 typedef struct {
     void *nothing;
@@ -544,7 +544,27 @@ static HPy Echo_call_impl(HPyContext *ctx, HPy self, const HPy *args, size_t nar
     return check_count(ctx, nargs, 1) ? HPy_Dup(ctx, args[0]) : HPy_NULL;
 }
 
-static HPyDef *Echo_defines[] = { &Echo_new, &Echo_call, NULL };
+HPyDef_SLOT(Echo_multiply, HPy_nb_multiply)
+static HPy Echo_multiply_impl(HPyContext *ctx, HPy left, HPy right)
+{
+    (void)left;
+    return HPy_Dup(ctx, right);
+}
+
+HPyDef_SLOT(Echo_positive, HPy_nb_positive)
+static HPy Echo_positive_impl(HPyContext *ctx, HPy self)
+{
+    return HPy_Dup(ctx, self);
+}
+
+HPyDef_SLOT(Echo_compare, HPy_tp_richcompare)
+static HPy Echo_compare_impl(HPyContext *ctx, HPy left, HPy right, HPy_RichCmpOp op)
+{
+    (void)left;
+    return HPy_Dup(ctx, op == HPy_LT ? right : ctx->h_NotImplemented);
+}
+
+static HPyDef *Echo_defines[] = { &Echo_new, &Echo_call, &Echo_multiply, &Echo_positive, &Echo_compare, NULL };
 static HPyType_Spec Echo_spec = {
     .name = "ops.Echo",
     .basicsize = sizeof(Echo),

@@ -144,5 +144,10 @@ NB_MODULE(ops, m)
     nb::class_<Node>(m, "Node", nb::type_slots(node_slots))
         .def(nb::init<nb::object>())
         .def_rw("value", &Node::value);
-    nb::class_<Echo>(m, "Echo").def(nb::init<>()).def("__call__", [](const Echo &, nb::object arg) { return arg; });
+    nb::class_<Echo>(m, "Echo")
+        .def(nb::init<>())
+        .def("__call__", [](const Echo &, nb::object arg) { return arg; })
+        .def("__mul__", [](const Echo &, nb::object arg) { return arg; })
+        .def("__pos__", [](nb::object self) { return self; }, nb::sig("def __pos__(self) -> Echo"))
+        .def("__lt__", [](const Echo &, nb::object arg) { return arg; });
 }

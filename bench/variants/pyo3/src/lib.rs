@@ -253,7 +253,7 @@ mod ops {
         }
     }
 
-    /// Instances can be called.
+    /// Gives back what it gets, when called or as an operand.
     #[pyclass]
     struct Echo;
 
@@ -265,6 +265,18 @@ mod ops {
         }
 
         fn __call__<'py>(&self, arg: Bound<'py, PyAny>) -> Bound<'py, PyAny> {
+            arg
+        }
+
+        fn __mul__<'py>(&self, arg: Bound<'py, PyAny>) -> Bound<'py, PyAny> {
+            arg
+        }
+
+        fn __pos__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+            slf
+        }
+
+        fn __lt__<'py>(&self, arg: Bound<'py, PyAny>) -> Bound<'py, PyAny> {
             arg
         }
     }
