@@ -15,10 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import machine
-from variants import VARIANTS
+from variants import OURS, VARIANTS
 
 HERE = Path(__file__).parent
-OURS = ("capi", "cpython", "universal")
 
 
 class Skipped(Exception):

@@ -64,12 +64,13 @@ def machine(measured):
     lines = []
     for result in measured.values():
         where, python = result["machine"], result["python"]
-        lines.append(f"- {python['name']}, built with {python['compiler']}; {result['rounds']} rounds.")
+        built = f", built with {python['compiler']}" if python["compiler"] else ""
+        lines.append(f"- {python['name']}{built}; {result['rounds']} rounds.")
     first = next(iter(measured.values()))
     versions = {name: release for found in first["variants"].values() for name, release in found.items()}
     peers = ", ".join(f"{name} {versions[name]}" for name in ("nanobind", "pyo3") if name in versions)
     compilers = "; ".join(first.get("compilers", {}).values())
-    lines.append(f"- {where['processor']}, {where['cores']} cores, {where['system']}.")
+    lines.append(f"- {where['processor']}, {where['cores']} cores, {where['system'].split()[0]}.")
     lines += [f"- Peers: {peers}."] if peers else []
     lines += [f"- Compilers: {compilers}."] if compilers else []
     return "\n".join(lines)

@@ -35,7 +35,8 @@ def main():
     result = json.loads(Path(options.result).read_text(encoding="utf-8"))
     names = [operation["name"] for operation in result["operations"]]
     if options.variant:
-        run_loops(plan, options.variant, [operation for operation in OPERATIONS if operation.name in names])
+        left_out = result["left_out"].get(options.variant, ())
+        run_loops(plan, options.variant, [op for op in OPERATIONS if op.name in names and op.name not in left_out])
         return
     if "counter" not in plan:
         print("  instructions are not counted here", flush=True)
@@ -91,8 +92,7 @@ def run_loops(plan, variant, operations):
     clock = time.perf_counter_ns
     loops = {"": make_empty_loop()}
     for operation in operations:
-        if not operation.needs or hasattr(module, operation.needs):
-            loops[operation.name] = make_loop(operation, module)
+        loops[operation.name] = make_loop(operation, module)
     gc.collect()
     gc.disable()
     for loop in loops.values():

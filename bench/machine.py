@@ -20,7 +20,7 @@ def python():
         "name": name,
         "implementation": sys.implementation.name,
         "version": platform.python_version(),
-        "compiler": platform.python_compiler(),
+        "compiler": platform.python_compiler().strip(),
     }
 
 

@@ -12,7 +12,7 @@ from statistics import median, quantiles
 
 import machine
 from operations import OPERATIONS, make_empty_loop, make_loop, of_all_sizes, select
-from variants import BASE, VARIANTS, load
+from variants import BASE, OURS, VARIANTS, load
 
 # What one round of one variant should take: short, so that a disturbance spoils few rounds, and long against the clock.
 ROUND_NS = 400_000
@@ -64,8 +64,14 @@ def load_all(plan):
     modules = {}
     for variant in VARIANTS:
         place = plan["variants"].get(variant.name)
-        if place:
+        if not place:
+            continue
+        try:
             modules[variant.name] = load(variant.name, place["folder"], place.get("runtime"))
+        except ImportError as error:
+            if variant.name in OURS:
+                raise
+            plan["skipped"][variant.name] = f"it can't be loaded: {error}"
     if BASE.name not in modules:
         sys.exit(f"no binary of {BASE.label}: there is nothing to compare with")
     return modules
@@ -83,9 +89,14 @@ def loops_for(operation, modules, left_out):
     loops = {}
     for name, module in modules.items():
         if operation.needs and not hasattr(module, operation.needs):
-            left_out.setdefault(name, {})[operation.name] = f"has no {operation.needs}"
+            left_out.setdefault(name, {})[operation.name] = "the module has none"
             continue
-        loops[name] = make_loop(operation, module)
+        try:
+            loops[name] = make_loop(operation, module)
+        except Exception as error:
+            if name in OURS:
+                raise
+            left_out.setdefault(name, {})[operation.name] = f"{type(error).__name__}: {error}"
     return loops
 
 

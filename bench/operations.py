@@ -187,7 +187,7 @@ def make_empty_loop():
 def of_all_sizes():
     """Small objects to keep, one of each size that the allocator tells apart.
 
-    It has slower paths for the first and the last object of a page. A loop that happens to be there takes them each time.
+    It has slower paths for the first and the last object of a page; a loop that happens to be there takes them always.
     """
     return [bytes(size) for size in range(0, 512, 16)]
 

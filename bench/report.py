@@ -78,7 +78,7 @@ def show_left_out(result):
     for name, reason in result["skipped"].items():
         print(f"\n{name} is not among them: {reason}", end="")
     for name, operations in result["left_out"].items():
-        print(f"\nleft out of {name}: {', '.join(operations)}", end="")
+        print(f"\nleft out of {name}: {', '.join(f'{op} ({reason})' for op, reason in operations.items())}", end="")
     print("\n")
 
 

@@ -27,6 +27,8 @@ VARIANTS = [
     Variant("pyo3", "PyO3", "PyO3"),
 ]
 BASE = VARIANTS[0]
+# These have to build, load and work. The others are peers, which are left out if they don't.
+OURS = ("capi", "cpython", "universal")
 
 
 def find_binary(folder, name="ops"):
