@@ -4,6 +4,7 @@ folder on PYTHONPATH and a debug build of CPython, which counts all references t
 A test that can't be run again is run once, and reported as such at the end.
 """
 
+import contextvars
 import gc
 import sys
 
@@ -45,15 +46,22 @@ def pytest_pyfunc_call(pyfuncitem):
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     if "run_snippet" in arguments:
         return None  # runs in a process of its own
-    pyfuncitem.obj(**arguments)
+
+    def run():
+        # Variables keep their values as long as the context that they were set in.
+        contextvars.copy_context().run(pyfuncitem.obj, **arguments)
+        if "monkeypatch" in arguments:
+            arguments["monkeypatch"].undo()
+
+    run()
     try:
         for _ in range(WARM_UP - 1):
-            pyfuncitem.obj(**arguments)
+            run()
     except Exception:
         not_repeatable.append(pyfuncitem.nodeid)
         return True
     # Keeping the numbers takes references, too.
-    usual, left = max(differences(lambda: None)), differences(lambda: pyfuncitem.obj(**arguments))
+    usual, left = max(differences(lambda: None)), differences(run)
     if min(left) > usual:
         pytest.fail(f"references left over by {MEASURED} more runs: {left}", pytrace=False)
     return True

@@ -20,8 +20,8 @@ pytestmark = [
 
 # The whole function is one jump to another, but for what it returns at once.
 JUMPS = """
-    Absolute Add And AsPyObject Bool_FromBool Bytes_AsString Bytes_Size Callable_Check Dict_Check Dict_Copy Dict_New Divmod
-    Err_Clear Err_SetString Float_AsDouble Float_FromDouble FloorDivide FromPyObject GetAttr GetAttr_s GetItem HasAttr
+    Absolute Add And Bool_FromBool Bytes_AsString Bytes_Size Callable_Check Dict_Check Dict_Copy Dict_New Divmod
+    Err_Clear Err_SetString Float_AsDouble Float_FromDouble FloorDivide GetAttr GetAttr_s GetItem HasAttr
     Hash InPlaceAdd Index Iter_Next Length List_Append Long Long_AsDouble Long_AsInt64_t Long_AsSize_t Long_AsSsize_t
     Long_AsUInt64_t Long_FromInt32_t Long_FromInt64_t Long_FromSize_t Long_FromSsize_t Long_FromUInt32_t Long_FromUInt64_t
     Lshift Multiply Negative Or Positive Remainder Repr RichCompare RichCompareBool SetAttr SetAttr_s SetItem Str Subtract
@@ -30,8 +30,8 @@ JUMPS = """
 
 # Without a call, but for a jump where an object ends or the way is longer. Of functions that are the same, one is there.
 INLINE = """
-    AsStruct_Float AsStruct_Legacy AsStruct_List AsStruct_Object AsStruct_Type AsStruct_Unicode Close Dup|Field_Load|Global_Load
-    Field_Store GetItem_i Global_Store Is Type
+    AsPyObject|Dup|Field_Load|FromPyObject|Global_Load AsStruct_Float AsStruct_Legacy AsStruct_List AsStruct_Object
+    AsStruct_Type AsStruct_Unicode Close Field_Store GetItem_i Global_Store Is Type
 """.split()
 
 

@@ -38,9 +38,13 @@ NUMBERS = "\n".join(
     #include <limits.h>
     FUNC_NOARGS(limits)
     {
-        return HPy_BuildValue(ctx, "OOOOOO", HPyLong_FromLong(ctx, LONG_MIN), HPyLong_FromLong(ctx, LONG_MAX),
+        HPy items[] = { HPyLong_FromLong(ctx, LONG_MIN), HPyLong_FromLong(ctx, LONG_MAX),
             HPyLong_FromUnsignedLong(ctx, ULONG_MAX), HPyLong_FromLongLong(ctx, LLONG_MIN),
-            HPyLong_FromLongLong(ctx, LLONG_MAX), HPyLong_FromUnsignedLongLong(ctx, ULLONG_MAX));
+            HPyLong_FromLongLong(ctx, LLONG_MAX), HPyLong_FromUnsignedLongLong(ctx, ULLONG_MAX) };
+        HPy result = HPyTuple_FromArray(ctx, items, 6);
+        for (int i = 0; i < 6; i++)
+            HPy_Close(ctx, items[i]);
+        return result;
     }
     FUNC_O(bool_from) { return HPyBool_FromLong(ctx, HPyLong_AsLong(ctx, arg)); }
 """

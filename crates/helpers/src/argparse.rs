@@ -356,7 +356,7 @@ impl<'a> Parser<'a> {
                 // SAFETY: `index` is below the number of names.
                 let name = unsafe { *keywords.add(index) };
                 // SAFETY: it is a C string.
-                unsafe { self.find(given, name) }?
+                unsafe { self.find(given, name, index.wrapping_sub(self.nargs)) }?
             };
             if matches!(argument, Argument::Missing) && !optional {
                 return Err(self.fail(type_error, c"no value for required argument"));
@@ -379,11 +379,12 @@ impl<'a> Parser<'a> {
         if arg.is_null() { Argument::Missing } else { Argument::Borrowed(arg) }
     }
 
-    /// The keyword argument `name`. An empty name is that of a parameter that can't be given by keyword.
+    /// The keyword argument `name`, most likely the one at `place`, if all come in the order of the parameters. An empty name is
+    /// that of a parameter that can't be given by keyword.
     ///
     /// # Safety
     /// `name` is a C string.
-    unsafe fn find(&self, given: Given, name: *const c_char) -> Result<Argument, Raised> {
+    unsafe fn find(&self, given: Given, name: *const c_char, place: usize) -> Result<Argument, Raised> {
         // SAFETY: `name` is a C string.
         if unsafe { Reader::new(name) }.peek() == 0 {
             return Ok(Argument::Missing);
@@ -400,18 +401,38 @@ impl<'a> Parser<'a> {
                 Err(Raised) => Err(Raised),
             },
             Given::Names(kwnames, count, values) => {
-                let name = context.new_str(name)?;
-                for index in 0..count {
+                let mut index = if place < count.cast_unsigned() { place.cast_signed() } else { 0 };
+                for _ in 0..count {
                     let kwname = context.item(kwnames, index)?;
-                    if context.is_equal(kwname.handle(), name.handle())? {
+                    // SAFETY: `name` is a C string.
+                    if unsafe { self.is_named(&kwname, name) }? {
                         // SAFETY: there is a value for each name.
                         let value = unsafe { *values.offset(index) };
                         return Ok(if value.is_null() { Argument::Missing } else { Argument::Borrowed(value) });
+                    }
+                    index = index.wrapping_add(1);
+                    if index == count {
+                        index = 0;
                     }
                 }
                 Ok(Argument::Missing)
             }
         }
+    }
+
+    /// Whether the name that a call gives is that of a parameter.
+    ///
+    /// # Safety
+    /// `name` is a C string.
+    unsafe fn is_named(&self, given: &Owned, name: *const c_char) -> Result<bool, Raised> {
+        if let Ok((text, length)) = self.context.utf8(given.handle()) {
+            // SAFETY: as this function's; the text has `length` bytes.
+            return unsafe { Ok(CStr::from_ptr(name).to_bytes() == core::slice::from_raw_parts(text.cast(), length)) };
+        }
+        // No text of UTF-8, or no text: then it decides itself what it equals.
+        self.context.clear();
+        let name = self.context.new_str(name)?;
+        self.context.is_equal(given.handle(), name.handle())
     }
 
     /// Reads the unit here, and stores the argument as that says. What is missing leaves its variable alone.

@@ -142,12 +142,6 @@ unsafe extern "C" fn _HPy_ctx_Tracker_Close(ctx: *mut HPyContext, ht: HPyTracker
     // SAFETY: as for the function of the context.
     unsafe { CPython::ctx_Tracker_Close(ctx, ht) }
 }
-/// `HPyTuple_FromArray`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_Tuple_FromArray(ctx: *mut HPyContext, items: *const HPy, n: HPy_ssize_t) -> HPy {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_Tuple_FromArray(ctx, items, n) }
-}
 /// `HPyType_FromSpec`
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _HPy_ctx_Type_FromSpec(
@@ -261,7 +255,6 @@ crate::symbols::hide! {
 "_HPy_ctx_Tracker_Add"
 "_HPy_ctx_Tracker_ForgetAll"
 "_HPy_ctx_Tracker_Close"
-"_HPy_ctx_Tuple_FromArray"
 "_HPy_ctx_Type_FromSpec"
 "_HPy_ctx_Type_GenericNew"
 "_HPy_ctx_New"

@@ -486,6 +486,13 @@ HPyAPI_HELPER HPy _HPy_ctx_GetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx);
 
 HPyAPI_FUNC HPy HPy_GetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx)
 {
+#ifndef Py_GIL_DISABLED
+    PyObject *items = _h2py(obj);
+    if (PyList_CheckExact(items) && (size_t)idx < (size_t)PyList_GET_SIZE(items))
+        return _py2h(_HPy_NewRef(PyList_GET_ITEM(items, idx)));
+    if (PyTuple_CheckExact(items) && (size_t)idx < (size_t)PyTuple_GET_SIZE(items))
+        return _py2h(_HPy_NewRef(PyTuple_GET_ITEM(items, idx)));
+#endif
     return _HPy_ctx_GetItem_i(ctx, obj, idx);
 }
 
@@ -512,6 +519,15 @@ HPyAPI_HELPER int _HPy_ctx_SetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx, 
 
 HPyAPI_FUNC int HPy_SetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx, HPy value)
 {
+#ifndef Py_GIL_DISABLED
+    PyObject *list = _h2py(obj);
+    if (PyList_CheckExact(list) && (size_t)idx < (size_t)PyList_GET_SIZE(list) && value._i != 0) {
+        PyObject *old = PyList_GET_ITEM(list, idx);
+        PyList_SET_ITEM(list, idx, _HPy_NewRef(_h2py(value)));
+        Py_XDECREF(old);
+        return 0;
+    }
+#endif
     return _HPy_ctx_SetItem_i(ctx, obj, idx, value);
 }
 
@@ -1056,11 +1072,15 @@ HPyAPI_FUNC int HPyTuple_Check(HPyContext *ctx, HPy h)
     return PyTuple_Check(_h2py(h));
 }
 
-HPyAPI_HELPER HPy _HPy_ctx_Tuple_FromArray(HPyContext *ctx, const HPy items[], HPy_ssize_t n);
-
 HPyAPI_FUNC HPy HPyTuple_FromArray(HPyContext *ctx, const HPy items[], HPy_ssize_t n)
 {
-    return _HPy_ctx_Tuple_FromArray(ctx, items, n);
+    (void)ctx;
+    PyObject *tuple = PyTuple_New(n);
+    if (tuple != NULL) {
+        for (HPy_ssize_t i = 0; i < n; i++)
+            PyTuple_SET_ITEM(tuple, i, _HPy_NewRef(_h2py(items[i])));
+    }
+    return _py2h(tuple);
 }
 
 /* Types and instances */
