@@ -47,11 +47,16 @@ def pytest_pyfunc_call(pyfuncitem):
     if "run_snippet" in arguments:
         return None  # runs in a process of its own
 
+    # What is raised again and again gets a longer traceback each time.
+    exceptions = [each for each in gc.get_objects() if issubclass(type(each), BaseException)]
+
     def run():
         # Variables keep their values as long as the context that they were set in.
         contextvars.copy_context().run(pyfuncitem.obj, **arguments)
         if "monkeypatch" in arguments:
             arguments["monkeypatch"].undo()
+        for exception in exceptions:
+            exception.__traceback__ = exception.__context__ = None
 
     run()
     try:

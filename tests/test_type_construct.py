@@ -108,6 +108,7 @@ def test_subclasses_in_python(mod, args, kwargs):
 
 
 def test_an_init_that_fails(mod):
+    mod.log.clear()
     for cls in (mod.Both, mod.Init):
         with pytest.raises(ValueError, match="too many"):
             cls(1, 2)
@@ -167,6 +168,7 @@ def test_methods_that_are_set_later_are_called(mod):
 
 
 def test_a_class_that_is_made_abstract_later(mod):
+    mod.log.clear()
     mod.Init.__abstractmethods__ = {"method"}
     with pytest.raises(TypeError, match="abstract"):
         mod.Init()

@@ -295,6 +295,12 @@ macro_rules! direct_item {
                 ))
             }
         }
+        unsafe extern "C" fn ctx_GetItem_s(_ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char) -> HPy {
+            // SAFETY: the caller's handles are live objects, and it holds the interpreter.
+            unsafe {
+                crate::handle::to_handle(pyo3_ffi::PyMapping_GetItemString(crate::handle::to_object(obj), utf8_key))
+            }
+        }
         unsafe extern "C" fn ctx_Contains(_ctx: *mut HPyContext, container: HPy, key: HPy) -> c_int {
             // SAFETY: the caller's handles are live objects, and it holds the interpreter.
             unsafe { pyo3_ffi::PySequence_Contains(crate::handle::to_object(container), crate::handle::to_object(key)) }
@@ -309,9 +315,28 @@ macro_rules! direct_item {
                 )
             }
         }
+        unsafe extern "C" fn ctx_SetItem_s(
+            _ctx: *mut HPyContext,
+            obj: HPy,
+            utf8_key: *const c_char,
+            value: HPy,
+        ) -> c_int {
+            // SAFETY: the caller's handles are live objects, and it holds the interpreter.
+            unsafe {
+                pyo3_ffi::PyMapping_SetItemString(
+                    crate::handle::to_object(obj),
+                    utf8_key,
+                    crate::handle::to_object(value),
+                )
+            }
+        }
         unsafe extern "C" fn ctx_DelItem(_ctx: *mut HPyContext, obj: HPy, key: HPy) -> c_int {
             // SAFETY: the caller's handles are live objects, and it holds the interpreter.
             unsafe { pyo3_ffi::PyObject_DelItem(crate::handle::to_object(obj), crate::handle::to_object(key)) }
+        }
+        unsafe extern "C" fn ctx_DelItem_s(_ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char) -> c_int {
+            // SAFETY: the caller's handles are live objects, and it holds the interpreter.
+            unsafe { pyo3_ffi::PyObject_DelItemString(crate::handle::to_object(obj), utf8_key) }
         }
         unsafe extern "C" fn ctx_GetSlice(
             _ctx: *mut HPyContext,

@@ -1,4 +1,4 @@
-//! Items, by key, index and string.
+//! Items by index: of lists and tuples directly, of others by an int as key.
 
 use core::ffi::{c_char, c_int};
 use core::ptr::null_mut;
@@ -34,24 +34,27 @@ unsafe fn item_at(object: *mut PyObject, index: HPy_ssize_t) -> *mut PyObject {
 #[cold]
 unsafe extern "C" fn get_by_key(object: HPy, index: HPy_ssize_t) -> HPy {
     // SAFETY: the caller's handle is a live object, and it holds the interpreter.
-    unsafe { with_key(PyLong_FromSsize_t(index), HPy::NULL, |key| to_handle(PyObject_GetItem(to_object(object), key))) }
+    unsafe { with_key(index, HPy::NULL, |key| to_handle(PyObject_GetItem(to_object(object), key))) }
 }
 
 #[cold]
 unsafe extern "C" fn set_by_key(object: HPy, index: HPy_ssize_t, value: HPy) -> c_int {
     // SAFETY: the caller's handles are live objects, and it holds the interpreter.
-    unsafe { with_key(PyLong_FromSsize_t(index), -1, |key| PyObject_SetItem(to_object(object), key, to_object(value))) }
+    unsafe { with_key(index, -1, |key| PyObject_SetItem(to_object(object), key, to_object(value))) }
 }
 
-/// Calls `f` with a key that was made for it, unless making it failed.
-unsafe fn with_key<T>(key: *mut PyObject, failure: T, f: impl FnOnce(*mut PyObject) -> T) -> T {
-    if key.is_null() {
-        return failure;
+/// Calls `f` with the index as an object, unless making that failed.
+unsafe fn with_key<T>(index: HPy_ssize_t, failure: T, f: impl FnOnce(*mut PyObject) -> T) -> T {
+    // SAFETY: the caller holds the interpreter; the key's reference is ours.
+    unsafe {
+        let key = PyLong_FromSsize_t(index);
+        if key.is_null() {
+            return failure;
+        }
+        let result = f(key);
+        Py_DECREF(key);
+        result
     }
-    let result = f(key);
-    // SAFETY: the key's reference is ours.
-    unsafe { Py_DECREF(key) };
-    result
 }
 
 impl Item for CPython {
@@ -62,13 +65,6 @@ impl Item for CPython {
         unsafe {
             let item = item_at(to_object(obj), idx);
             if item.is_null() { get_by_key(obj, idx) } else { to_handle(new_ref(item)) }
-        }
-    }
-
-    unsafe extern "C" fn ctx_GetItem_s(_ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char) -> HPy {
-        // SAFETY: as above; the string is NUL-terminated.
-        unsafe {
-            with_key(PyUnicode_FromString(utf8_key), HPy::NULL, |key| to_handle(PyObject_GetItem(to_object(obj), key)))
         }
     }
 
@@ -87,20 +83,8 @@ impl Item for CPython {
         }
     }
 
-    unsafe extern "C" fn ctx_SetItem_s(_ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char, value: HPy) -> c_int {
-        // SAFETY: as above; the string is NUL-terminated.
-        unsafe {
-            with_key(PyUnicode_FromString(utf8_key), -1, |key| PyObject_SetItem(to_object(obj), key, to_object(value)))
-        }
-    }
-
     unsafe extern "C" fn ctx_DelItem_i(_ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t) -> c_int {
         // SAFETY: the caller's handle is a live object, and it holds the interpreter.
-        unsafe { with_key(PyLong_FromSsize_t(idx), -1, |key| PyObject_DelItem(to_object(obj), key)) }
-    }
-
-    unsafe extern "C" fn ctx_DelItem_s(_ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char) -> c_int {
-        // SAFETY: as above; the string is NUL-terminated.
-        unsafe { with_key(PyUnicode_FromString(utf8_key), -1, |key| PyObject_DelItem(to_object(obj), key)) }
+        unsafe { with_key(idx, -1, |key| PyObject_DelItem(to_object(obj), key)) }
     }
 }

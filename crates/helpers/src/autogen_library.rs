@@ -64,35 +64,17 @@ unsafe extern "C" fn _HPy_ctx_GetItem_i(ctx: *mut HPyContext, obj: HPy, idx: HPy
     // SAFETY: as for the function of the context.
     unsafe { CPython::ctx_GetItem_i(ctx, obj, idx) }
 }
-/// `HPy_GetItem_s`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_GetItem_s(ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char) -> HPy {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_GetItem_s(ctx, obj, utf8_key) }
-}
 /// `HPy_SetItem_i`
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _HPy_ctx_SetItem_i(ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t, value: HPy) -> c_int {
     // SAFETY: as for the function of the context.
     unsafe { CPython::ctx_SetItem_i(ctx, obj, idx, value) }
 }
-/// `HPy_SetItem_s`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_SetItem_s(ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char, value: HPy) -> c_int {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_SetItem_s(ctx, obj, utf8_key, value) }
-}
 /// `HPy_DelItem_i`
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _HPy_ctx_DelItem_i(ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t) -> c_int {
     // SAFETY: as for the function of the context.
     unsafe { CPython::ctx_DelItem_i(ctx, obj, idx) }
-}
-/// `HPy_DelItem_s`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_DelItem_s(ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char) -> c_int {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_DelItem_s(ctx, obj, utf8_key) }
 }
 /// `HPyList_New`
 #[unsafe(no_mangle)]
@@ -242,11 +224,8 @@ crate::symbols::hide! {
 "_HPy_ctx_Compile_s"
 "_HPy_ctx_Global_Store"
 "_HPy_ctx_GetItem_i"
-"_HPy_ctx_GetItem_s"
 "_HPy_ctx_SetItem_i"
-"_HPy_ctx_SetItem_s"
 "_HPy_ctx_DelItem_i"
-"_HPy_ctx_DelItem_s"
 "_HPy_ctx_List_New"
 "_HPy_ctx_Long_AsInt32_t"
 "_HPy_ctx_Long_AsUInt32_t"

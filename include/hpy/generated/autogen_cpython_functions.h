@@ -496,11 +496,10 @@ HPyAPI_FUNC HPy HPy_GetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx)
     return _HPy_ctx_GetItem_i(ctx, obj, idx);
 }
 
-HPyAPI_HELPER HPy _HPy_ctx_GetItem_s(HPyContext *ctx, HPy obj, const char *utf8_key);
-
 HPyAPI_FUNC HPy HPy_GetItem_s(HPyContext *ctx, HPy obj, const char *utf8_key)
 {
-    return _HPy_ctx_GetItem_s(ctx, obj, utf8_key);
+    (void)ctx;
+    return _py2h(PyMapping_GetItemString(_h2py(obj), utf8_key));
 }
 
 HPyAPI_FUNC int HPy_Contains(HPyContext *ctx, HPy container, HPy key)
@@ -531,11 +530,10 @@ HPyAPI_FUNC int HPy_SetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx, HPy val
     return _HPy_ctx_SetItem_i(ctx, obj, idx, value);
 }
 
-HPyAPI_HELPER int _HPy_ctx_SetItem_s(HPyContext *ctx, HPy obj, const char *utf8_key, HPy value);
-
 HPyAPI_FUNC int HPy_SetItem_s(HPyContext *ctx, HPy obj, const char *utf8_key, HPy value)
 {
-    return _HPy_ctx_SetItem_s(ctx, obj, utf8_key, value);
+    (void)ctx;
+    return PyMapping_SetItemString(_h2py(obj), utf8_key, _h2py(value));
 }
 
 HPyAPI_FUNC int HPy_DelItem(HPyContext *ctx, HPy obj, HPy key)
@@ -551,11 +549,10 @@ HPyAPI_FUNC int HPy_DelItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx)
     return _HPy_ctx_DelItem_i(ctx, obj, idx);
 }
 
-HPyAPI_HELPER int _HPy_ctx_DelItem_s(HPyContext *ctx, HPy obj, const char *utf8_key);
-
 HPyAPI_FUNC int HPy_DelItem_s(HPyContext *ctx, HPy obj, const char *utf8_key)
 {
-    return _HPy_ctx_DelItem_s(ctx, obj, utf8_key);
+    (void)ctx;
+    return PyObject_DelItemString(_h2py(obj), utf8_key);
 }
 
 HPyAPI_FUNC HPy HPy_GetSlice(HPyContext *ctx, HPy obj, HPy_ssize_t start, HPy_ssize_t end)

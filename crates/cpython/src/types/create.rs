@@ -9,7 +9,7 @@ use pyo3_ffi::*;
 
 use super::bases::BaseCall;
 use super::definition::{self, Creation, Definition, Parts, READONLY};
-use super::{bases, construct, functions, shape};
+use super::{bases, construct, functions, lifecycle, shape};
 use crate::array::Array;
 use crate::entry::{self, Shift};
 use crate::module::{self, PythonError, Result};
@@ -60,6 +60,7 @@ pub unsafe fn from_spec(
             return Err(error);
         }
         let tp = result.cast::<PyTypeObject>();
+        lifecycle::choose_dealloc(tp);
         if construct::is_possible(tp) {
             (*tp).tp_vectorcall = Some(construct::vectorcall);
         }

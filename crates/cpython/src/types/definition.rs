@@ -166,8 +166,18 @@ impl Definition {
             if tp.is_null() || !functions::is_ours((*tp).tp_dealloc) {
                 return None;
             }
-            (*tp).tp_methods.byte_sub(offset_of!(Definition, methods)).cast::<Definition>().as_ref()
+            Some(Definition::of_ours(tp))
         }
+    }
+
+    /// The definition of a type of ours.
+    ///
+    /// # Safety
+    /// The type has to be one.
+    #[inline(always)]
+    pub unsafe fn of_ours(tp: *mut PyTypeObject) -> &'static Definition {
+        // SAFETY: the type was made with the methods of a definition.
+        unsafe { &*(*tp).tp_methods.byte_sub(offset_of!(Definition, methods)).cast::<Definition>() }
     }
 
     /// The definition of a type or of the nearest of its bases that is one of ours.

@@ -16,6 +16,8 @@ use crate::module::{PythonError, Result};
 #[repr(C)]
 pub struct Functions {
     pub dealloc: destructor,
+    /// Of types that derive from `object` alone and have neither fields nor anything of Python's in their instances.
+    pub dealloc_struct: destructor,
     pub traverse: traverseproc,
     pub clear: inquiry,
     /// Of types with `HPy_tp_call`.
@@ -27,6 +29,7 @@ const NAME: &CStr = c"hpy.types.2";
 
 static OWN: Functions = Functions {
     dealloc: lifecycle::dealloc,
+    dealloc_struct: lifecycle::dealloc_struct,
     traverse: lifecycle::traverse,
     clear: lifecycle::clear,
     call: call::tp_call,
@@ -47,7 +50,21 @@ pub fn ours() -> &'static Functions {
 /// Whether a type's deallocator is ours, and so the type.
 #[inline]
 pub fn is_ours(function: Option<destructor>) -> bool {
-    function.map_or(0, |function| function as usize) == ours().dealloc as usize
+    let address = function.map_or(0, |function| function as usize);
+    address == ours().dealloc_struct as usize || address == ours().dealloc as usize
+}
+
+/// Whether instances of a type are of a fixed size and have nothing but a struct.
+///
+/// # Safety
+/// The type is alive.
+#[inline]
+pub unsafe fn has_struct_only(tp: *mut PyTypeObject) -> bool {
+    // SAFETY: as this function's.
+    unsafe {
+        let address = (*tp).tp_dealloc.map_or(0, |function| function as usize);
+        address == ours().dealloc_struct as usize && (*tp).tp_itemsize == 0
+    }
 }
 
 /// Agrees with the other copies. Has to be called before the first type is made. In a process with several interpreters, whose

@@ -14,7 +14,7 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::definition::{Definition, nearest};
-use super::functions::is_ours;
+use super::functions::{is_ours, ours};
 use super::referents;
 use crate::handle::to_object;
 use crate::module::{PythonError, Result};
@@ -135,24 +135,37 @@ thread_local! {
     static UNDER_WAY: UnderWay = const { UnderWay { depth: Cell::new(0), waiting: Cell::new(null_mut()) } };
 }
 
-/// `tp_dealloc`
-pub unsafe extern "C" fn dealloc(object: *mut PyObject) {
-    // SAFETY: CPython calls this for the last reference; from there on the object is ours alone.
+/// Gives a new type the shorter deallocator, if that does for its instances.
+///
+/// # Safety
+/// The type is one of ours, and new.
+pub unsafe fn choose_dealloc(tp: *mut PyTypeObject) {
+    // SAFETY: as this function's.
     unsafe {
-        let tp = Py_TYPE(object);
         if let Some(definition) = Definition::of(tp)
             && derives_from_object_only(tp)
             && definition.traverse.is_none()
             && (*tp).tp_flags & Py_TPFLAGS_HAVE_GC == 0
-            && (*tp).tp_finalize.is_none()
         {
-            if let Some(destroy) = definition.destroy {
-                destroy(definition.payload(object));
-            }
-            free(object, tp);
-        } else {
-            dealloc_with_guard(object);
+            (*tp).tp_dealloc = Some(ours().dealloc_struct);
         }
+    }
+}
+
+/// `tp_dealloc` where there is just a struct. A finalizer may be set later, and Python classes that derive from the type bring what
+/// they bring.
+pub unsafe extern "C" fn dealloc_struct(object: *mut PyObject) {
+    // SAFETY: CPython calls this for the last reference; from there on the object is ours alone.
+    unsafe {
+        let tp = Py_TYPE(object);
+        if (*tp).tp_finalize.is_some() || !is_ours((*tp).tp_dealloc) {
+            return dealloc(object);
+        }
+        let definition = Definition::of_ours(tp);
+        if let Some(destroy) = definition.destroy {
+            destroy(definition.payload(object));
+        }
+        free(object, tp);
     }
 }
 
@@ -175,7 +188,8 @@ unsafe fn free(object: *mut PyObject, tp: *mut PyTypeObject) {
     }
 }
 
-unsafe fn dealloc_with_guard(object: *mut PyObject) {
+/// `tp_dealloc`
+pub unsafe extern "C" fn dealloc(object: *mut PyObject) {
     UNDER_WAY.with(|thread| {
         let depth = thread.depth.get();
         // SAFETY: the object is the caller's alone. One that waits is seen by nobody, the collector included.

@@ -92,7 +92,15 @@ impl Type for CPython {
                 PyErr_SetString(PyExc_TypeError, c"HPy_New arg 1 must be a type".as_ptr());
                 return HPy::NULL;
             }
-            let object = new_instance(tp.cast());
+            let tp = tp.cast::<PyTypeObject>();
+            if is_plain(tp) {
+                let object = new_plain(tp);
+                if !object.is_null() {
+                    *data = Definition::of_ours(tp).payload(object);
+                }
+                return to_handle(object);
+            }
+            let object = new_instance(tp);
             if !object.is_null() {
                 *data = Definition::payload_of(object);
             }
@@ -137,7 +145,33 @@ impl Type for CPython {
     }
 }
 
-/// A zeroed instance; null with an exception set.
+/// Whether instances of a type are a struct and nothing more, which CPython's own allocator would find out each time.
+#[inline(always)]
+unsafe fn is_plain(tp: *mut PyTypeObject) -> bool {
+    // SAFETY: the caller's type is alive.
+    unsafe {
+        functions::has_struct_only(tp)
+            && (*tp).tp_vectorcall_offset <= 0
+            && construct::is_same((*tp).tp_alloc, Some(PyType_GenericAlloc as allocfunc))
+    }
+}
+
+/// A zeroed instance of a plain type; null with an exception set.
+#[inline(always)]
+unsafe fn new_plain(tp: *mut PyTypeObject) -> *mut PyObject {
+    // SAFETY: the caller's type is alive, and the block as large as it says.
+    unsafe {
+        let size = (*tp).tp_basicsize.cast_unsigned();
+        let object = PyObject_Malloc(size);
+        if object.is_null() {
+            return PyErr_NoMemory();
+        }
+        object.cast::<u8>().write_bytes(0, size);
+        PyObject_Init(object.cast(), tp)
+    }
+}
+
+/// A zeroed instance of any type; null with an exception set.
 unsafe fn new_instance(tp: *mut PyTypeObject) -> *mut PyObject {
     // SAFETY: the caller's type is alive. Every type has an allocator once it is ready.
     unsafe {
