@@ -31,7 +31,7 @@ JUMPS = """
 # Without a call, but for a jump where an object ends or the way is longer. Of functions that are the same, one is there.
 INLINE = """
     AsPyObject|Dup|Field_Load|FromPyObject|Global_Load AsStruct_Float AsStruct_Legacy AsStruct_List AsStruct_Object
-    AsStruct_Type AsStruct_Unicode Close Field_Store GetItem_i Global_Store Is Type
+    AsStruct_Type AsStruct_Unicode Close Field_Store GetItem_i Global_Store Is Type TypeCheck
 """.split()
 
 

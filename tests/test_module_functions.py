@@ -167,3 +167,17 @@ def test_a_definition_may_be_called_like_a_function_of_libc(snippet):
         """
     )
     assert mod.dup(1) == mod.warn(1) == mod.index(1) == 1
+
+
+@pytest.mark.abis("universal")
+def test_thousands_of_functions(run_snippet):
+    # The runtime has short ways into 2048 functions of a kind; the others are called by the binary's trampolines.
+    functions = (f"FUNC_NOARGS(f{i}) {{ return HPyLong_FromLong(ctx, {i}); }}" for i in range(2200))
+    ran = run_snippet(
+        "\n".join(functions),
+        """
+        for _ in range(2):
+            assert [getattr(mod, f"f{i}")() for i in range(2200)] == list(range(2200))
+        """,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -263,18 +263,22 @@ impl<'a> Parser<'a> {
         if keywords.is_null() {
             return Err(self.fail(system_error, c"got no list of keyword names"));
         }
-        // SAFETY: it ends with null.
-        let count = unsafe { count_names(keywords) };
+        let mut count: usize = 0;
         let mut named = false;
-        for index in 0..count {
-            // SAFETY: `index` is below the number of names, so this one is a C string.
-            let is_empty = unsafe { Reader::new(*keywords.add(index)) }.peek() == 0;
+        loop {
+            // SAFETY: no name so far was null, and this one is a C string or null.
+            let name = unsafe { *keywords.add(count) };
+            if name.is_null() {
+                return Ok(count);
+            }
+            // SAFETY: a C string.
+            let is_empty = unsafe { Reader::new(name) }.peek() == 0;
             if is_empty && named {
                 return Err(self.fail(system_error, c"empty keyword parameter name"));
             }
             named = !is_empty;
+            count = count.wrapping_add(1);
         }
-        Ok(count)
     }
 
     /// The keyword arguments of a call with a tuple of names.
@@ -328,17 +332,18 @@ impl<'a> Parser<'a> {
         let mut optional = false;
         let mut keyword_only = false;
         let mut index: usize = 0;
-        while !ends(self.format.peek()) {
-            if self.format.eat(b'|') {
+        loop {
+            let unit = self.format.peek();
+            if ends(unit) {
+                break;
+            }
+            if matches!(unit, b'|' | b'$') {
+                self.format.take();
                 optional = true;
+                keyword_only |= unit == b'$';
                 continue;
             }
-            if self.format.eat(b'$') {
-                optional = true;
-                keyword_only = true;
-                continue;
-            }
-            if self.format.peek() == b'O' && self.tracker.is_none() {
+            if unit == b'O' && self.tracker.is_none() {
                 let text =
                     c"HPyArg_ParseKeywords cannot use the format character 'O' unless an HPyTracker is provided. \
                              Please supply an HPyTracker.";
@@ -358,10 +363,19 @@ impl<'a> Parser<'a> {
                 // SAFETY: it is a C string.
                 unsafe { self.find(given, name, index.wrapping_sub(self.nargs)) }?
             };
-            if matches!(argument, Argument::Missing) && !optional {
-                return Err(self.fail(type_error, c"no value for required argument"));
+            match (unit, &argument, self.tracker) {
+                // The most frequent case, which `convert` would come to in the end.
+                (b'O', Argument::Borrowed(value), Some(tracker)) => {
+                    self.format.take();
+                    let handle = self.context.track(tracker, self.context.dup(*value)?)?;
+                    // SAFETY: the unit was counted, so there is an output for it, which is a handle.
+                    unsafe { *(*self.outputs.add(index)).cast::<HPy>() = handle };
+                }
+                (_, Argument::Missing, _) if !optional => {
+                    return Err(self.fail(type_error, c"no value for required argument"));
+                }
+                _ => self.convert(index, argument, true)?,
             }
-            self.convert(index, argument, true)?;
             index = index.wrapping_add(1);
         }
         if index != names {

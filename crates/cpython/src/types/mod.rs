@@ -121,8 +121,12 @@ impl Type for CPython {
     }
 
     unsafe extern "C" fn ctx_TypeCheck(_ctx: *mut HPyContext, obj: HPy, r#type: HPy) -> c_int {
+        let tp = to_object(r#type).cast();
         // SAFETY: the caller vouches for a type.
-        unsafe { PyObject_TypeCheck(to_object(obj), to_object(r#type).cast()) }
+        unsafe {
+            let own = Py_TYPE(to_object(obj));
+            if own == tp { 1 } else { PyType_IsSubtype(own, tp) }
+        }
     }
 
     unsafe extern "C" fn ctx_Type_GetName(_ctx: *mut HPyContext, r#type: HPy) -> *const c_char {
