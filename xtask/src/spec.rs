@@ -63,8 +63,6 @@ pub struct Function {
     /// The C code of the CPython ABI's function, over `Python.h`. A function with neither this nor `cpython` is in the static
     /// library.
     pub inline: Option<String>,
-    /// C code of the CPython ABI for the frequent cases, in front of the call of the static library.
-    pub shortcut: Option<String>,
     /// Called by trampolines of universal binaries only, and not there in the CPython ABI.
     #[serde(default)]
     pub runtime_only: bool,

@@ -13,7 +13,7 @@ use crate::handle::{new_ref, to_handle, to_object};
 
 /// The item of a list or tuple, borrowed; null if it has none there, or is of another type.
 ///
-/// Without the GIL another thread may take an item away before it is the caller's. In the CPython ABI the headers have looked.
+/// Without the GIL another thread may take an item away before it is the caller's.
 #[inline(always)]
 unsafe fn item_at(object: *mut PyObject, index: HPy_ssize_t) -> *mut PyObject {
     // SAFETY: the object is alive, and the type says what it is.
@@ -21,7 +21,6 @@ unsafe fn item_at(object: *mut PyObject, index: HPy_ssize_t) -> *mut PyObject {
         let tp = Py_TYPE(object);
         let is_list = tp == &raw mut PyList_Type;
         if cfg!(Py_GIL_DISABLED)
-            || !cfg!(feature = "universal")
             || !(is_list || tp == &raw mut PyTuple_Type)
             || index.cast_unsigned() >= Py_SIZE(object).cast_unsigned()
         {

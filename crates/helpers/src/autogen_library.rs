@@ -58,30 +58,6 @@ unsafe extern "C" fn _HPy_ctx_Global_Store(ctx: *mut HPyContext, global: *mut HP
     // SAFETY: as for the function of the context.
     unsafe { CPython::ctx_Global_Store(ctx, global, h) }
 }
-/// `HPy_GetItem_i`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_GetItem_i(ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t) -> HPy {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_GetItem_i(ctx, obj, idx) }
-}
-/// `HPy_SetItem_i`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_SetItem_i(ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t, value: HPy) -> c_int {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_SetItem_i(ctx, obj, idx, value) }
-}
-/// `HPy_DelItem_i`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_DelItem_i(ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t) -> c_int {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_DelItem_i(ctx, obj, idx) }
-}
-/// `HPyList_New`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_List_New(ctx: *mut HPyContext, len: HPy_ssize_t) -> HPy {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_List_New(ctx, len) }
-}
 /// `HPyLong_AsInt32_t`
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _HPy_ctx_Long_AsInt32_t(ctx: *mut HPyContext, h: HPy) -> i32 {
@@ -152,41 +128,17 @@ unsafe extern "C" fn _HPy_ctx_New(ctx: *mut HPyContext, h_type: HPy, data: *mut 
     // SAFETY: as for the function of the context.
     unsafe { CPython::ctx_New(ctx, h_type, data) }
 }
-/// `_HPy_AsStruct_Type`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_AsStruct_Type(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_AsStruct_Type(ctx, h) }
-}
 /// `_HPy_AsStruct_Long`
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _HPy_ctx_AsStruct_Long(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
     // SAFETY: as for the function of the context.
     unsafe { CPython::ctx_AsStruct_Long(ctx, h) }
 }
-/// `_HPy_AsStruct_Float`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_AsStruct_Float(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_AsStruct_Float(ctx, h) }
-}
-/// `_HPy_AsStruct_Unicode`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_AsStruct_Unicode(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_AsStruct_Unicode(ctx, h) }
-}
 /// `_HPy_AsStruct_Tuple`
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _HPy_ctx_AsStruct_Tuple(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
     // SAFETY: as for the function of the context.
     unsafe { CPython::ctx_AsStruct_Tuple(ctx, h) }
-}
-/// `_HPy_AsStruct_List`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_AsStruct_List(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_AsStruct_List(ctx, h) }
 }
 /// `_HPyType_GetBuiltinShape`
 #[unsafe(no_mangle)]
@@ -200,22 +152,6 @@ unsafe extern "C" fn _HPy_ctx_Type_GetName(ctx: *mut HPyContext, r#type: HPy) ->
     // SAFETY: as for the function of the context.
     unsafe { CPython::ctx_Type_GetName(ctx, r#type) }
 }
-/// `_HPy_AsStruct_Dict`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_AsStruct_Dict(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_AsStruct_Dict(ctx, h) }
-}
-/// `HPyUnicode_DecodeFSDefaultAndSize`
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _HPy_ctx_Unicode_DecodeFSDefaultAndSize(
-    ctx: *mut HPyContext,
-    v: *const c_char,
-    size: HPy_ssize_t,
-) -> HPy {
-    // SAFETY: as for the function of the context.
-    unsafe { CPython::ctx_Unicode_DecodeFSDefaultAndSize(ctx, v, size) }
-}
 crate::symbols::hide! {
 "_HPy_ctx_CallTupleDict"
 "_HPy_ctx_SetCallFunction"
@@ -223,10 +159,6 @@ crate::symbols::hide! {
 "_HPy_ctx_Capsule_Set"
 "_HPy_ctx_Compile_s"
 "_HPy_ctx_Global_Store"
-"_HPy_ctx_GetItem_i"
-"_HPy_ctx_SetItem_i"
-"_HPy_ctx_DelItem_i"
-"_HPy_ctx_List_New"
 "_HPy_ctx_Long_AsInt32_t"
 "_HPy_ctx_Long_AsUInt32_t"
 "_HPy_ctx_Dump"
@@ -237,14 +169,8 @@ crate::symbols::hide! {
 "_HPy_ctx_Type_FromSpec"
 "_HPy_ctx_Type_GenericNew"
 "_HPy_ctx_New"
-"_HPy_ctx_AsStruct_Type"
 "_HPy_ctx_AsStruct_Long"
-"_HPy_ctx_AsStruct_Float"
-"_HPy_ctx_AsStruct_Unicode"
 "_HPy_ctx_AsStruct_Tuple"
-"_HPy_ctx_AsStruct_List"
 "_HPy_ctx_Type_GetBuiltinShape"
 "_HPy_ctx_Type_GetName"
-"_HPy_ctx_AsStruct_Dict"
-"_HPy_ctx_Unicode_DecodeFSDefaultAndSize"
 }

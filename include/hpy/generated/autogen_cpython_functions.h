@@ -482,18 +482,20 @@ HPyAPI_FUNC HPy HPy_GetItem(HPyContext *ctx, HPy obj, HPy key)
     return _py2h(PyObject_GetItem(_h2py(obj), _h2py(key)));
 }
 
-HPyAPI_HELPER HPy _HPy_ctx_GetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx);
-
 HPyAPI_FUNC HPy HPy_GetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx)
 {
+    (void)ctx;
+    PyObject *object = _h2py(obj);
 #ifndef Py_GIL_DISABLED
-    PyObject *items = _h2py(obj);
-    if (PyList_CheckExact(items) && (size_t)idx < (size_t)PyList_GET_SIZE(items))
-        return _py2h(_HPy_NewRef(PyList_GET_ITEM(items, idx)));
-    if (PyTuple_CheckExact(items) && (size_t)idx < (size_t)PyTuple_GET_SIZE(items))
-        return _py2h(_HPy_NewRef(PyTuple_GET_ITEM(items, idx)));
+    if (PyList_CheckExact(object) && (size_t)idx < (size_t)PyList_GET_SIZE(object))
+        return _py2h(_HPy_NewRef(PyList_GET_ITEM(object, idx)));
+    if (PyTuple_CheckExact(object) && (size_t)idx < (size_t)PyTuple_GET_SIZE(object))
+        return _py2h(_HPy_NewRef(PyTuple_GET_ITEM(object, idx)));
 #endif
-    return _HPy_ctx_GetItem_i(ctx, obj, idx);
+    PyObject *key = PyLong_FromSsize_t(idx);
+    PyObject *item = key == NULL ? NULL : PyObject_GetItem(object, key);
+    Py_XDECREF(key);
+    return _py2h(item);
 }
 
 HPyAPI_FUNC HPy HPy_GetItem_s(HPyContext *ctx, HPy obj, const char *utf8_key)
@@ -514,20 +516,22 @@ HPyAPI_FUNC int HPy_SetItem(HPyContext *ctx, HPy obj, HPy key, HPy value)
     return PyObject_SetItem(_h2py(obj), _h2py(key), _h2py(value));
 }
 
-HPyAPI_HELPER int _HPy_ctx_SetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx, HPy value);
-
 HPyAPI_FUNC int HPy_SetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx, HPy value)
 {
+    (void)ctx;
+    PyObject *object = _h2py(obj);
 #ifndef Py_GIL_DISABLED
-    PyObject *list = _h2py(obj);
-    if (PyList_CheckExact(list) && (size_t)idx < (size_t)PyList_GET_SIZE(list) && value._i != 0) {
-        PyObject *old = PyList_GET_ITEM(list, idx);
-        PyList_SET_ITEM(list, idx, _HPy_NewRef(_h2py(value)));
+    if (PyList_CheckExact(object) && (size_t)idx < (size_t)PyList_GET_SIZE(object) && value._i != 0) {
+        PyObject *old = PyList_GET_ITEM(object, idx);
+        PyList_SET_ITEM(object, idx, _HPy_NewRef(_h2py(value)));
         Py_XDECREF(old);
         return 0;
     }
 #endif
-    return _HPy_ctx_SetItem_i(ctx, obj, idx, value);
+    PyObject *key = PyLong_FromSsize_t(idx);
+    int result = key == NULL ? -1 : PyObject_SetItem(object, key, _h2py(value));
+    Py_XDECREF(key);
+    return result;
 }
 
 HPyAPI_FUNC int HPy_SetItem_s(HPyContext *ctx, HPy obj, const char *utf8_key, HPy value)
@@ -542,11 +546,13 @@ HPyAPI_FUNC int HPy_DelItem(HPyContext *ctx, HPy obj, HPy key)
     return PyObject_DelItem(_h2py(obj), _h2py(key));
 }
 
-HPyAPI_HELPER int _HPy_ctx_DelItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx);
-
 HPyAPI_FUNC int HPy_DelItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx)
 {
-    return _HPy_ctx_DelItem_i(ctx, obj, idx);
+    (void)ctx;
+    PyObject *key = PyLong_FromSsize_t(idx);
+    int result = key == NULL ? -1 : PyObject_DelItem(_h2py(obj), key);
+    Py_XDECREF(key);
+    return result;
 }
 
 HPyAPI_FUNC int HPy_DelItem_s(HPyContext *ctx, HPy obj, const char *utf8_key)
@@ -615,11 +621,13 @@ HPyAPI_FUNC int HPyList_Check(HPyContext *ctx, HPy h)
     return PyList_Check(_h2py(h));
 }
 
-HPyAPI_HELPER HPy _HPy_ctx_List_New(HPyContext *ctx, HPy_ssize_t len);
-
 HPyAPI_FUNC HPy HPyList_New(HPyContext *ctx, HPy_ssize_t len)
 {
-    return _HPy_ctx_List_New(ctx, len);
+    (void)ctx;
+    PyObject *list = PyList_New(len);
+    for (HPy_ssize_t i = 0; list != NULL && i < len; i++)
+        PyList_SET_ITEM(list, i, _HPy_NewRef(Py_None));
+    return _py2h(list);
 }
 
 HPyAPI_FUNC int HPyList_Append(HPyContext *ctx, HPy h_list, HPy h_item)
@@ -1127,11 +1135,10 @@ HPyAPI_FUNC HPy _HPy_New(HPyContext *ctx, HPy h_type, void **data)
     return _HPy_ctx_New(ctx, h_type, data);
 }
 
-HPyAPI_HELPER void* _HPy_ctx_AsStruct_Type(HPyContext *ctx, HPy h);
-
 HPyAPI_FUNC void* _HPy_AsStruct_Type(HPyContext *ctx, HPy h)
 {
-    return _HPy_ctx_AsStruct_Type(ctx, h);
+    (void)ctx;
+    return (char *)_h2py(h) + ((PyType_Type.tp_basicsize + 15) & ~(Py_ssize_t)15);
 }
 
 HPyAPI_HELPER void* _HPy_ctx_AsStruct_Long(HPyContext *ctx, HPy h);
@@ -1141,18 +1148,16 @@ HPyAPI_FUNC void* _HPy_AsStruct_Long(HPyContext *ctx, HPy h)
     return _HPy_ctx_AsStruct_Long(ctx, h);
 }
 
-HPyAPI_HELPER void* _HPy_ctx_AsStruct_Float(HPyContext *ctx, HPy h);
-
 HPyAPI_FUNC void* _HPy_AsStruct_Float(HPyContext *ctx, HPy h)
 {
-    return _HPy_ctx_AsStruct_Float(ctx, h);
+    (void)ctx;
+    return (char *)_h2py(h) + ((PyFloat_Type.tp_basicsize + 15) & ~(Py_ssize_t)15);
 }
-
-HPyAPI_HELPER void* _HPy_ctx_AsStruct_Unicode(HPyContext *ctx, HPy h);
 
 HPyAPI_FUNC void* _HPy_AsStruct_Unicode(HPyContext *ctx, HPy h)
 {
-    return _HPy_ctx_AsStruct_Unicode(ctx, h);
+    (void)ctx;
+    return (char *)_h2py(h) + ((PyUnicode_Type.tp_basicsize + 15) & ~(Py_ssize_t)15);
 }
 
 HPyAPI_HELPER void* _HPy_ctx_AsStruct_Tuple(HPyContext *ctx, HPy h);
@@ -1162,11 +1167,10 @@ HPyAPI_FUNC void* _HPy_AsStruct_Tuple(HPyContext *ctx, HPy h)
     return _HPy_ctx_AsStruct_Tuple(ctx, h);
 }
 
-HPyAPI_HELPER void* _HPy_ctx_AsStruct_List(HPyContext *ctx, HPy h);
-
 HPyAPI_FUNC void* _HPy_AsStruct_List(HPyContext *ctx, HPy h)
 {
-    return _HPy_ctx_AsStruct_List(ctx, h);
+    (void)ctx;
+    return (char *)_h2py(h) + ((PyList_Type.tp_basicsize + 15) & ~(Py_ssize_t)15);
 }
 
 HPyAPI_HELPER HPyType_BuiltinShape _HPy_ctx_Type_GetBuiltinShape(HPyContext *ctx, HPy h_type);
@@ -1189,11 +1193,10 @@ HPyAPI_FUNC int HPyType_IsSubtype(HPyContext *ctx, HPy sub, HPy type)
     return PyType_IsSubtype((PyTypeObject *)_h2py(sub), (PyTypeObject *)_h2py(type));
 }
 
-HPyAPI_HELPER void* _HPy_ctx_AsStruct_Dict(HPyContext *ctx, HPy h);
-
 HPyAPI_FUNC void* _HPy_AsStruct_Dict(HPyContext *ctx, HPy h)
 {
-    return _HPy_ctx_AsStruct_Dict(ctx, h);
+    (void)ctx;
+    return (char *)_h2py(h) + ((PyDict_Type.tp_basicsize + 15) & ~(Py_ssize_t)15);
 }
 
 /* Strings */
@@ -1246,11 +1249,14 @@ HPyAPI_FUNC HPy HPyUnicode_DecodeFSDefault(HPyContext *ctx, const char *v)
     return _py2h(PyUnicode_DecodeFSDefault(v));
 }
 
-HPyAPI_HELPER HPy _HPy_ctx_Unicode_DecodeFSDefaultAndSize(HPyContext *ctx, const char *v, HPy_ssize_t size);
-
 HPyAPI_FUNC HPy HPyUnicode_DecodeFSDefaultAndSize(HPyContext *ctx, const char *v, HPy_ssize_t size)
 {
-    return _HPy_ctx_Unicode_DecodeFSDefaultAndSize(ctx, v, size);
+    (void)ctx;
+    if (size < 0) {
+        PyErr_SetString(PyExc_SystemError, "Negative size passed to HPyUnicode_DecodeFSDefaultAndSize");
+        return HPy_NULL;
+    }
+    return _py2h(PyUnicode_DecodeFSDefaultAndSize(v, size));
 }
 
 HPyAPI_FUNC HPy HPyUnicode_EncodeFSDefault(HPyContext *ctx, HPy h)

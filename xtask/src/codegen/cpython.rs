@@ -71,11 +71,12 @@ fn definition(spec: &Spec, function: &Function) -> String {
     if !function.is_in_library() {
         text += "    (void)ctx;\n";
     }
-    for line in function.inline.iter().chain(&function.shortcut).flat_map(|code| code.trim_end().lines()) {
-        let indent = if line.starts_with('#') { "" } else { "    " };
-        writeln!(text, "{indent}{line}").unwrap();
-    }
-    if function.inline.is_none() {
+    if let Some(code) = &function.inline {
+        for line in code.trim_end().lines() {
+            let indent = if line.starts_with('#') { "" } else { "    " };
+            writeln!(text, "{indent}{line}").unwrap();
+        }
+    } else {
         let result = Decl::parse_type(function.member_returns());
         let call = match &function.cpython {
             Some(cpython) => {

@@ -215,7 +215,7 @@ unsafe fn check_room_behind(base: *mut PyTypeObject, spec: &HPyType_Spec) -> Res
         if (*base).tp_basicsize > shape::head_size(spec.builtin_shape) {
             let format =
                 c"HPyType_Spec.builtin_shape of '%s' (%d) does not fit its base '%s', whose instances are larger: \
-                           set the shape of the built-in type, or basicsize to 0";
+                           set the base's shape, or basicsize to 0";
             return Err(raise!(PyExc_TypeError, format, spec.name, spec.builtin_shape.0, (*base).tp_name));
         }
     }
