@@ -429,17 +429,24 @@ pub const HPy_tp_destroy: HPySlot_Slot = HPySlot_Slot(1000);
 pub const HPy_mod_create: HPySlot_Slot = HPySlot_Slot(2000);
 /// Fills a module after it was created: adds types and constants, stores globals. Returns 0, or -1 with an exception set; the slot may repeat, and the functions run in the order of `defines`.
 pub const HPy_mod_exec: HPySlot_Slot = HPySlot_Slot(2001);
-/// The name of a slot that is not set aside.
-pub fn slot_name_of(slot: HPySlot_Slot) -> Option<&'static core::ffi::CStr> {
+/// Which of the slots that are not set aside this is.
+fn slot_index(slot: HPySlot_Slot) -> Option<usize> {
     static NUMBERS: [u16; 61] = [
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
         31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 50, 54, 59, 60, 65, 66, 67, 70, 71, 75, 76, 80,
         1000, 2000, 2001,
     ];
+    NUMBERS.iter().position(|number| i32::from(*number) == slot.0)
+}
+/// Whether this is the number of a slot, and not of one that is set aside.
+pub fn is_slot(slot: HPySlot_Slot) -> bool {
+    slot_index(slot).is_some()
+}
+/// The name of a slot that is not set aside. It is searched for: meant for messages.
+pub fn slot_name_of(slot: HPySlot_Slot) -> Option<&'static core::ffi::CStr> {
     static NAMES: &[u8] = b"HPy_bf_getbuffer\0HPy_bf_releasebuffer\0HPy_mp_ass_subscript\0HPy_mp_length\0HPy_mp_subscript\0HPy_nb_absolute\0HPy_nb_add\0HPy_nb_and\0HPy_nb_bool\0HPy_nb_divmod\0HPy_nb_float\0HPy_nb_floor_divide\0HPy_nb_index\0HPy_nb_inplace_add\0HPy_nb_inplace_and\0HPy_nb_inplace_floor_divide\0HPy_nb_inplace_lshift\0HPy_nb_inplace_multiply\0HPy_nb_inplace_or\0HPy_nb_inplace_power\0HPy_nb_inplace_remainder\0HPy_nb_inplace_rshift\0HPy_nb_inplace_subtract\0HPy_nb_inplace_true_divide\0HPy_nb_inplace_xor\0HPy_nb_int\0HPy_nb_invert\0HPy_nb_lshift\0HPy_nb_multiply\0HPy_nb_negative\0HPy_nb_or\0HPy_nb_positive\0HPy_nb_power\0HPy_nb_remainder\0HPy_nb_rshift\0HPy_nb_subtract\0HPy_nb_true_divide\0HPy_nb_xor\0HPy_sq_ass_item\0HPy_sq_concat\0HPy_sq_contains\0HPy_sq_inplace_concat\0HPy_sq_inplace_repeat\0HPy_sq_item\0HPy_sq_length\0HPy_sq_repeat\0HPy_tp_call\0HPy_tp_descr_get\0HPy_tp_hash\0HPy_tp_init\0HPy_tp_new\0HPy_tp_repr\0HPy_tp_richcompare\0HPy_tp_str\0HPy_tp_traverse\0HPy_nb_matrix_multiply\0HPy_nb_inplace_matrix_multiply\0HPy_tp_finalize\0HPy_tp_destroy\0HPy_mod_create\0HPy_mod_exec\0";
-    let index = NUMBERS.iter().position(|number| i32::from(*number) == slot.0)?;
     let mut names = NAMES;
-    for _ in 0..index {
+    for _ in 0..slot_index(slot)? {
         let name = core::ffi::CStr::from_bytes_until_nul(names).ok()?;
         names = names.get(name.to_bytes_with_nul().len()..)?;
     }

@@ -107,12 +107,17 @@ fn types(spec: &Spec) -> String {
     // As one text, because this is part of what extensions link statically.
     write!(
         body,
-        "/// The name of a slot that is not set aside.\n\
+        "/// Which of the slots that are not set aside this is.\n\
+         fn slot_index(slot: HPySlot_Slot) -> Option<usize> {{\n\
+         static NUMBERS: [u16; {}] = [{}];\n\
+         NUMBERS.iter().position(|number| i32::from(*number) == slot.0)\n}}\n\
+         /// Whether this is the number of a slot, and not of one that is set aside.\n\
+         pub fn is_slot(slot: HPySlot_Slot) -> bool {{\nslot_index(slot).is_some()\n}}\n\
+         /// The name of a slot that is not set aside. It is searched for: meant for messages.\n\
          pub fn slot_name_of(slot: HPySlot_Slot) -> Option<&'static core::ffi::CStr> {{\n\
-         static NUMBERS: [u16; {}] = [{}];\nstatic NAMES: &[u8] = b\"{names}\";\n\
-         let index = NUMBERS.iter().position(|number| i32::from(*number) == slot.0)?;\n\
+         static NAMES: &[u8] = b\"{names}\";\n\
          let mut names = NAMES;\n\
-         for _ in 0..index {{\n\
+         for _ in 0..slot_index(slot)? {{\n\
              let name = core::ffi::CStr::from_bytes_until_nul(names).ok()?;\n\
              names = names.get(name.to_bytes_with_nul().len()..)?;\n\
          }}\n\

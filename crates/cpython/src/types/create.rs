@@ -504,7 +504,7 @@ fn member_size(ty: HPyMember_FieldType) -> Option<isize> {
 }
 
 fn is_type_slot(slot: HPySlot_Slot) -> bool {
-    slot_name_of(slot).is_some() && !matches!(slot, HPy_mod_create | HPy_mod_exec)
+    is_slot(slot) && !matches!(slot, HPy_mod_create | HPy_mod_exec)
 }
 
 fn slot_name(slot: HPySlot_Slot) -> &'static CStr {
