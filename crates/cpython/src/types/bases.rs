@@ -118,7 +118,7 @@ pub unsafe fn tuple(params: *const HPyType_SpecParam) -> Result<Reference> {
 /// Whether a metaclass makes its classes as `type` does.
 unsafe fn makes_like_type(meta: *mut PyTypeObject) -> bool {
     // SAFETY: both are alive.
-    unsafe { (*meta).tp_new.map(|new| new as usize) == PyType_Type.tp_new.map(|new| new as usize) }
+    unsafe { functions::is_same((*meta).tp_new, PyType_Type.tp_new) }
 }
 
 /// The metaclass; null if no parameter names one.
@@ -183,7 +183,7 @@ pub unsafe fn hidden_call(bases: *mut PyObject) -> BaseCall {
                 continue;
             }
             let call = (*base.cast::<PyTypeObject>()).tp_call;
-            let ours = call.map_or(0, |call| call as usize) == functions::ours().call as usize;
+            let ours = functions::is_same(call, Some(functions::ours().call));
             found = if ours { BaseCall::Ours } else { BaseCall::Hidden };
         }
     }

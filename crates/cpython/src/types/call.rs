@@ -8,6 +8,7 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::definition::{Definition, nearest};
+use super::functions::is_same;
 use crate::entry::{self, Shift};
 
 /// The hidden field of an instance.
@@ -28,7 +29,7 @@ unsafe fn has_protocol(object: *mut PyObject) -> bool {
         }
         let ours = nearest(tp);
         let call = if ours.is_null() { None } else { (*ours).tp_call };
-        let explicit = call.map_or(0, |call| call as usize) == PyVectorcall_Call as ternaryfunc as usize;
+        let explicit = is_same(call, Some(PyVectorcall_Call as ternaryfunc));
         explicit || of_type(tp).is_some()
     }
 }

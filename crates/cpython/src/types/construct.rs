@@ -9,20 +9,12 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::definition::{Creation, Definition};
+use super::functions::is_same;
 use super::new_instance;
 use crate::handle::{new_ref, to_handle, to_object};
 
 /// The flag of a class that nobody may make instances of.
 const IS_ABSTRACT: core::ffi::c_ulong = 1 << 20;
-
-/// Functions are the same if their addresses are.
-pub fn is_same<A: Copy, B: Copy>(one: Option<A>, other: Option<B>) -> bool {
-    const { assert!(size_of::<Option<A>>() == size_of::<usize>() && size_of::<Option<B>>() == size_of::<usize>()) };
-    // SAFETY: both are pointers to functions, or null.
-    unsafe {
-        core::mem::transmute_copy::<Option<A>, usize>(&one) == core::mem::transmute_copy::<Option<B>, usize>(&other)
-    }
-}
 
 unsafe fn creation_of(tp: *mut PyTypeObject) -> Option<&'static Creation> {
     // SAFETY: the caller's type is alive.

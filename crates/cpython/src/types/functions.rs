@@ -47,11 +47,20 @@ pub fn ours() -> &'static Functions {
     unsafe { &*OURS.load(Ordering::Acquire) }
 }
 
+/// Functions are the same if their addresses are.
+#[inline]
+pub fn is_same<A: Copy, B: Copy>(one: Option<A>, other: Option<B>) -> bool {
+    const { assert!(size_of::<Option<A>>() == size_of::<usize>() && size_of::<Option<B>>() == size_of::<usize>()) };
+    // SAFETY: both are pointers to functions, or null.
+    unsafe {
+        core::mem::transmute_copy::<Option<A>, usize>(&one) == core::mem::transmute_copy::<Option<B>, usize>(&other)
+    }
+}
+
 /// Whether a type's deallocator is ours, and so the type.
 #[inline]
 pub fn is_ours(function: Option<destructor>) -> bool {
-    let address = function.map_or(0, |function| function as usize);
-    address == ours().dealloc_struct as usize || address == ours().dealloc as usize
+    is_same(function, Some(ours().dealloc_struct)) || is_same(function, Some(ours().dealloc))
 }
 
 /// Whether instances of a type are of a fixed size and have nothing but a struct.
@@ -61,10 +70,7 @@ pub fn is_ours(function: Option<destructor>) -> bool {
 #[inline]
 pub unsafe fn has_struct_only(tp: *mut PyTypeObject) -> bool {
     // SAFETY: as this function's.
-    unsafe {
-        let address = (*tp).tp_dealloc.map_or(0, |function| function as usize);
-        address == ours().dealloc_struct as usize && (*tp).tp_itemsize == 0
-    }
+    unsafe { is_same((*tp).tp_dealloc, Some(ours().dealloc_struct)) && (*tp).tp_itemsize == 0 }
 }
 
 /// Agrees with the other copies. Has to be called before the first type is made. In a process with several interpreters, whose

@@ -14,7 +14,7 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::definition::{Definition, nearest};
-use super::functions::{is_ours, ours};
+use super::functions::{is_ours, is_same, ours};
 use super::referents;
 use crate::handle::to_object;
 use crate::module::{PythonError, Result};
@@ -275,7 +275,7 @@ unsafe fn finish(object: *mut PyObject, tp: *mut PyTypeObject, base: *mut PyType
     // up last, as it may be the type's last one; a heap type's deallocator does that itself.
     unsafe {
         let base_dealloc = (*base).tp_dealloc;
-        if address(base_dealloc) == address(PyBaseObject_Type.tp_dealloc) {
+        if is_same(base_dealloc, PyBaseObject_Type.tp_dealloc) {
             return free(object, tp);
         }
         if PyType_IS_GC(base) != 0 {

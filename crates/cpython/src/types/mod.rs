@@ -156,7 +156,7 @@ unsafe fn is_plain(tp: *mut PyTypeObject) -> bool {
     unsafe {
         functions::has_struct_only(tp)
             && (*tp).tp_vectorcall_offset <= 0
-            && construct::is_same((*tp).tp_alloc, Some(PyType_GenericAlloc as allocfunc))
+            && functions::is_same((*tp).tp_alloc, Some(PyType_GenericAlloc as allocfunc))
     }
 }
 
