@@ -124,6 +124,12 @@ class PlatformDistribution(Distribution):
     def has_ext_modules(self):
         return True
 
+    def parse_config_files(self, *arguments, **keywords):
+        super().parse_config_files(*arguments, **keywords)
+        if PYPY:
+            # Its own hpy.debug has no plugin for pytest, which would look for it at each start.
+            self.entry_points.pop("pytest11", None)
+
 
 RUNTIME = RustExtension("hpy.universal", "crates/loader/Cargo.toml", binding=Binding.NoBinding, debug=False)
 

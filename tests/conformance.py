@@ -36,7 +36,7 @@ A use is no proof, and nothing is said about how thorough a test is. What counts
 # The API
 
 MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(\([\w, .]*\))?((?:.*\\\n)*.*)$", re.MULTILINE)
-FUNCTION = re.compile(r"^HPyAPI_(?:FUNC|HELPER)\b[^(;]*?(\w+)\([^;{]*(?:;|\{.*\}$|\{(?s:.*?)^\})", re.MULTILINE)
+FUNCTION = re.compile(r"^HPyAPI_(?:FUNC|HELPER|INLINE_HELPER)\b[^(;]*?(\w+)\([^;{]*(?:;|\{.*\}$|\{(?s:.*?)^\})", re.MULTILINE)
 # Other macros without parameters are constants. How functions are declared is the headers' own business.
 ALIAS = re.compile(r"_h\w*conv\(0\)|HPy\w+_\w+")
 DECLARING = re.compile(r"HPyAPI_|HPy_EXPORTED_")

@@ -26,12 +26,26 @@ if sys.implementation.name == "pypy":
 else:
     pypy_differences = None
 
+# That of other releases and of PyPy is another one.
+HAS_DEBUG_MODE = not REFERENCE and not pypy_differences
+
 Variant = collections.namedtuple("Variant", "abi mode")
 
-VARIANTS = [Variant("universal", "universal"), Variant("cpython", "cpython"), Variant("hybrid", "universal")]
+VARIANTS = [
+    Variant("universal", "universal"),
+    Variant("universal", "debug"),
+    Variant("cpython", "cpython"),
+    Variant("hybrid", "universal"),
+    Variant("hybrid", "debug"),
+]
 
 
 def pytest_addoption(parser):
+    parser.addoption(
+        "--mode",
+        default=",".join(sorted({variant.mode for variant in VARIANTS})),
+        help="comma-separated modes for the tests that run in each of them (default: %(default)s)",
+    )
     parser.addoption(
         "--abi",
         default=",".join(sorted({variant.abi for variant in VARIANTS})),
@@ -42,13 +56,18 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "variant" in metafunc.fixturenames:
         abis = metafunc.config.getoption("--abi").split(",")
+        modes = metafunc.config.getoption("--mode").split(",")
         marker = metafunc.definition.get_closest_marker("abis")
         chosen = [variant for variant in VARIANTS if variant.abi in abis and (not marker or variant.abi in marker.args)]
+        chosen = [variant for variant in chosen if variant.mode in modes and (variant.mode != "debug" or HAS_DEBUG_MODE)]
+        if metafunc.definition.get_closest_marker("misuse"):
+            chosen = [variant for variant in chosen if variant.mode != "debug"]
         metafunc.parametrize("variant", chosen, ids=lambda variant: f"{variant.abi}-{variant.mode}")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "abis(abi, ...): makes sense in these ABIs only")
+    config.addinivalue_line("markers", "misuse(reason): does what debug mode reports, to see what happens without it")
     config.addinivalue_line("markers", "newer: uses what HPy 0.9.0 does not have")
     config.addinivalue_line("markers", "differs(reason, abis=None): 0.9.0 does something else here, in some ABIs or all; ours is on purpose")
 
@@ -69,7 +88,26 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def snippet(variant):
+def clean(variant):
+    """Sees to it that debug mode finds nothing."""
+    if variant.mode != "debug":
+        yield
+        return
+    from hpy.debug import LeakDetector
+    from hpy.universal import _debug
+
+    before = _debug.override_action("raise")
+    try:
+        with LeakDetector():
+            yield
+    finally:
+        _debug.override_action(before)
+        reports = _debug.reports()
+    assert not reports, "\n".join(reports)
+
+
+@pytest.fixture
+def snippet(variant, clean):
     """snippet(source, name="mod"): the module of a C snippet."""
 
     def make(source, name="mod"):

@@ -88,9 +88,9 @@ FAILURES = {
         test_loader::test_a_malformed_hpy_is_an_error_that_shows_the_grammar
         test_loader::test_a_name_that_no_symbol_can_have_is_refused
         test_loader::test_an_empty_name_is_refused
-        test_loader::test_debugging_tools_that_are_not_there_yet_say_so
         test_loader::test_load_errors_are_import_errors_and_runtime_errors
-        test_loader::test_modes_that_are_not_there_yet_say_so
+        test_loader::test_a_mode_that_is_not_there_yet_says_so
+        test_loader::test_the_mode_is_a_number_or_the_old_flag
         test_loader::test_no_two_broken_binaries_get_the_same_help
         test_loader::test_the_runtime_is_not_linked_with_a_library_of_python
     """,

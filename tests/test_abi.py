@@ -62,7 +62,8 @@ def test_the_context_says_what_it_is(snippet, variant):
         FUNC_NOARGS(name) { return HPyUnicode_FromString(ctx, ctx->name); }
         FUNC_NOARGS(version) { return HPyLong_FromLong(ctx, ctx->abi_version); }
     """)
-    assert mod.name().startswith("HPy CPython ABI" if variant.abi == "cpython" else "HPy Universal ABI")
+    names = {"cpython": "HPy CPython ABI", "universal": "HPy Universal ABI", "debug": "HPy Debug Mode ABI"}
+    assert mod.name().startswith(names[variant.mode])
     assert mod.version() == 0
 
 

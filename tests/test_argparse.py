@@ -279,6 +279,7 @@ def test_unit_that_is_not_reached_may_not_exist(parse):
 
 
 @pytest.mark.differs("0.9.0: crashes")
+@pytest.mark.misuse("no format")
 def test_no_format(parse):
     assert failure(parse, None, 1)[0] is SystemError
 

@@ -175,6 +175,7 @@ def test_no_names(parse):
 
 
 @pytest.mark.differs("0.9.0: crashes")
+@pytest.mark.misuse("format strings that are wrong")
 def test_no_format(parse):
     assert failure(parse, None, "a", 1)[0] is SystemError
 
@@ -187,6 +188,7 @@ def test_units_that_do_not_exist(parse):
         assert failure(parse, b"O$" + bytes([byte]) + b"O", "a,b,c", 1, b=2) == expected, byte
 
 
+@pytest.mark.misuse("format strings that are wrong")
 def test_objects_need_a_tracker(parse):
     text = (
         "HPyArg_ParseKeywords cannot use the format character 'O' unless an HPyTracker is provided. "
@@ -285,6 +287,7 @@ def test_dict_that_fails(parse_dict):
 
 
 @pytest.mark.differs("0.9.0: reads beyond the array")
+@pytest.mark.misuse("format strings that are wrong")
 def test_negative_number_of_arguments(snippet):
     mod = snippet("""
         FUNC_NOARGS(f)
@@ -331,6 +334,7 @@ FORMATS = ["O", "OO", "O|O", "|O$O", "Ol", "lO", "OZ", "OOO", "O;message"]
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.misuse("format strings that are wrong")
 def test_parsing_keeps_no_reference(parse, fmt):
     objects = [object(), object(), "".join(["a new ", "str"])]
     a, b, c = objects

@@ -211,6 +211,7 @@ def test_name_that_is_no_str(snippet, monkeypatch, name):
 
 
 @pytest.mark.parametrize("name", [b"\xff", b"\xc3", b"a\xed\xa0\x80"])
+@pytest.mark.misuse("no UTF-8")
 def test_name_that_is_no_utf8(snippet, monkeypatch, name):
     monkeypatch.setattr(sys, "unraisablehook", lambda report: None)
     mod = snippet(SNIPPET)

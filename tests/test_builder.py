@@ -247,6 +247,7 @@ IMPOSSIBLE = [-1, -sys.maxsize - 1, sys.maxsize, sys.maxsize // 16]
 
 
 @pytest.mark.parametrize("size", IMPOSSIBLE)
+@pytest.mark.misuse("a negative size")
 def test_size_that_is_impossible_is_reported_by_build(mod, size):
     item = object()
     before = sys.getrefcount(item)
@@ -256,6 +257,7 @@ def test_size_that_is_impossible_is_reported_by_build(mod, size):
 
 
 @pytest.mark.parametrize("size", IMPOSSIBLE)
+@pytest.mark.misuse("a negative size")
 def test_size_that_is_impossible_is_not_reported_by_cancel(mod, size):
     item = object()
     before = sys.getrefcount(item)

@@ -206,15 +206,18 @@ IGNORED = pytest.mark.differs("0.9.0: ignores the rest of the format")
         ("\n", "bad format char '\n'"),
     ],
 )
+@pytest.mark.misuse("format strings that are wrong")
 def test_format_that_is_wrong(mod, fmt, expected):
     assert failure(mod.ints, fmt.encode()) == (SystemError, expected + IN_FORMAT)
 
 
 @pytest.mark.parametrize("fmt", ["i)", ")", "]", "}", "ii]", "ii)(", "ii)i("])
+@pytest.mark.misuse("format strings that are wrong")
 def test_bracket_that_closes_nothing(mod, fmt):
     assert failure(mod.ints, fmt.encode()) == (SystemError, "internal error in HPy_BuildValue")
 
 
+@pytest.mark.misuse("format strings that are wrong")
 def test_no_other_byte_is_a_unit(mod):
     others = set(range(1, 128)) - set(b"iIlkLKnfdsOSN()[]{}, ")
     for byte in others:
@@ -224,6 +227,7 @@ def test_no_other_byte_is_a_unit(mod):
 
 
 @pytest.mark.differs("0.9.0: UnicodeDecodeError about its own message")
+@pytest.mark.misuse("format strings that are wrong")
 def test_format_that_is_not_ascii(mod):
     for byte in range(128, 256):
         expected = (SystemError, f"bad format char '\\x{byte:x}'{IN_FORMAT}")
@@ -231,6 +235,7 @@ def test_format_that_is_not_ascii(mod):
         assert failure(mod.ints, b"(i" + bytes([byte]) + b")") == expected
 
 
+@pytest.mark.misuse("format strings that are wrong")
 def test_unit_that_would_steal_is_refused(build):
     expected = (
         "HPy_BuildValue does not support the 'N' formatting unit. Instead, use the 'O' formatting unit and manually "
@@ -242,11 +247,13 @@ def test_unit_that_would_steal_is_refused(build):
 
 
 @pytest.mark.differs("0.9.0: crashes")
+@pytest.mark.misuse("format strings that are wrong")
 def test_no_format(mod):
     assert failure(mod.ints, None)[0] is SystemError
 
 
 @pytest.mark.differs("0.9.0: crashes")
+@pytest.mark.misuse("format strings that are wrong")
 def test_no_text(mod):
     expected = (SystemError, "NULL string passed to HPy_BuildValue")
     assert failure(mod.text, None) == expected
@@ -254,6 +261,7 @@ def test_no_text(mod):
     assert failure(mod.text_with_pending, None) == (LookupError, "before")
 
 
+@pytest.mark.misuse("format strings that are wrong")
 def test_text_that_is_not_utf8(mod):
     for text in (b"\xff", b"a\xc3", b"\xed\xa0\x80"):
         assert failure(mod.text, text)[0] is UnicodeDecodeError
@@ -276,6 +284,7 @@ def test_nesting(mod, opening, closing):
 
 @pytest.mark.differs("0.9.0: builds it, or overflows the stack")
 @pytest.mark.parametrize("opening, closing", [(b"(", b")"), (b"[", b"]"), (b"{():", b"}"), (b"{():[(", b")]}")])
+@pytest.mark.misuse("format strings that are wrong")
 def test_nesting_that_is_too_deep(mod, opening, closing):
     expected = (SystemError, "too many nested brackets" + IN_FORMAT)
     for depth in (201, 1000, 100_000):
@@ -294,6 +303,7 @@ def test_object_is_the_same_object(build, unit):
 
 
 @pytest.mark.parametrize("fmt", ["O", "S", "OO", "(OO)", "[O]", "{O:O}", "((O))"])
+@pytest.mark.misuse("format strings that are wrong")
 def test_null_object(build, fmt):
     expected = (SystemError, "HPy_NULL object passed to HPy_BuildValue")
     count = fmt.count("O") + fmt.count("S")
@@ -328,6 +338,7 @@ def test_keys_that_dicts_refuse(mod, build):
      "OOZ", "(OOZ)", "[OO", "{OO}", "{O:O", "{O:Z}", "{O:OO}", "{O:O)", "{O:O,[O]:O}", "(OO,,)", "[OO,,]", "ON",
      "{O:[OZ]}", "OO)("],
 )  # fmt: skip
+@pytest.mark.misuse("format strings that are wrong")
 def test_building_keeps_no_reference(build, fmt):
     objects = [object() for _ in range(6)]
     calls = [objects, [objects[0], ...], [*objects[:3], ...]]

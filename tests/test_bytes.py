@@ -173,6 +173,7 @@ def test_sized_string_may_hold_null_bytes(making, contents, size, expected):
 
 
 @pytest.mark.parametrize("size", [-1, -1000, -sys.maxsize - 1])
+@pytest.mark.misuse("sizes and pointers that are wrong")
 def test_negative_size_is_a_system_error(making, size):
     with pytest.raises(SystemError):
         making.from_size(b"abc", size)
@@ -189,6 +190,7 @@ def test_size_near_the_largest_possible_is_an_overflow_error(making):
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, -1, sys.maxsize, -sys.maxsize - 1])
+@pytest.mark.misuse("sizes and pointers that are wrong")
 def test_null_pointer_is_a_value_error_for_every_size(making, size):
     with pytest.raises(ValueError):
         making.from_null(size)

@@ -151,6 +151,7 @@ def test_capsule_carries_pointer_and_name(mod):
 
 @pytest.mark.parametrize("name", [NO_NAME, A])
 @pytest.mark.parametrize("destructor", [NO_DESTRUCTOR, ADDS_100])
+@pytest.mark.misuse("null, or another name")
 def test_capsule_of_null_is_refused(mod, name, destructor):
     with pytest.raises(ValueError):
         mod.make(NULL, name, destructor)
@@ -167,6 +168,7 @@ def test_names_are_compared_by_content(mod, name):
 @pytest.mark.parametrize(
     "own, asked", [(A, B), (A, NO_NAME), (NO_NAME, A), (A, EMPTY), (EMPTY, NO_NAME), (NO_NAME, EMPTY)]
 )
+@pytest.mark.misuse("null, or another name")
 def test_pointer_is_given_for_the_right_name_only(mod, own, asked):
     capsule = mod.make(0, own)
     with pytest.raises(ValueError):
@@ -202,6 +204,7 @@ def test_pointer_can_be_replaced_but_not_by_null(mod):
     assert mod.get_pointer(capsule, A) == 11
 
 
+@pytest.mark.misuse("null, or another name")
 def test_name_can_be_replaced_and_taken_away(mod):
     capsule = mod.make(0, A)
     assert mod.set_name(capsule, B) is None

@@ -127,6 +127,7 @@ def test_something_else_is_a_system_error(mod, function, value):
 
 
 @pytest.mark.parametrize("function", ["keys_of_null", "copy_of_null"])
+@pytest.mark.misuse("null")
 def test_null_handle_is_a_system_error(mod, function):
     with pytest.raises(SystemError):
         getattr(mod, function)()

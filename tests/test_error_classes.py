@@ -98,6 +98,7 @@ def test_new_exception_need_not_be_an_exception(new):
         (b"\xff.E", None, UnicodeDecodeError),
     ],
 )
+@pytest.mark.misuse("no UTF-8")
 def test_new_exception_refuses_bad_names_and_bases(new, name, base, error):
     with pytest.raises(error):
         new(name, base, None)
@@ -115,6 +116,7 @@ def test_new_exception_belongs_to_the_caller(new):
     assert sys.getrefcount(mark) == before
 
 
+@pytest.mark.misuse("no UTF-8")
 def test_docstring_of_a_new_exception(snippet):
     mod = snippet(NEW)
     assert mod.new(b"m.E", None, None).__doc__ is None

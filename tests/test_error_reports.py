@@ -90,6 +90,7 @@ def test_warning_fails_when_its_hook_does(snippet):
             snippet(WARN).issue(OwnWarning, b"text")
 
 
+@pytest.mark.misuse("no UTF-8")
 def test_warning_of_text_that_is_not_utf8_fails(snippet, caught):
     with pytest.raises(UnicodeDecodeError):
         snippet(WARN).issue(OwnWarning, b"\xff")

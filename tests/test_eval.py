@@ -130,6 +130,7 @@ def test_bad_indentation_is_a_subclass_of_syntax_error(mod, source, error):
 
 
 @pytest.mark.parametrize("kind", [3, -1, 256, 258])
+@pytest.mark.misuse("numbers that the enum does not have")
 def test_unknown_kind_is_a_system_error(mod, kind):
     with pytest.raises(SystemError):
         code_of(mod, "1", kind)

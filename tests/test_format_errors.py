@@ -15,6 +15,7 @@ def mod(snippet):
 
 
 @pytest.mark.parametrize("before", [b"", b"text ", b"%%"])
+@pytest.mark.misuse("format strings that are wrong")
 def test_no_other_unit_exists(mod, before):
     for byte in set(range(1, 256)) - set(b"%cdiuxpsUVSRA.0123456789"):
         # The byte alone, with text or a unit behind it, and with all that can stand before it.
@@ -30,6 +31,7 @@ def test_no_other_unit_exists(mod, before):
      "%-5d", "%+d", "% d", "%#x", "%*d", "%.*d", "%.-5d", "%5.5.5d", "%'d", "%hd", "%hhd", "%jd", "%td", "%Ld",
      "%X", "%o", "%e", "%f", "%g", "%n", "%D", "%m", "%I64d"],
 )  # fmt: skip
+@pytest.mark.misuse("format strings that are wrong")
 def test_format_that_is_wrong(mod, fmt):
     assert failure(mod.d_, fmt.encode(), 5) == INVALID
     assert failure(mod.d_, b"before " + fmt.encode(), 5) == INVALID
@@ -132,6 +134,7 @@ def test_object_that_is_no_str(mod):
             mod.object_or_text(b"%V", value, b"text")
 
 
+@pytest.mark.misuse("format strings that are wrong")
 def test_text_that_is_not_utf8(mod):
     for text in (b"\xff", b"a\xc3", b"\xed\xa0\x80", b"\x80"):
         assert failure(mod.text, b"a%sb", text)[0] is UnicodeDecodeError
@@ -157,6 +160,7 @@ FORMATS = [b"%S", b"%U", b"%S and %R", b"%5.3S%A", b"%R", b"%S%y", b"%U%", b"%S%
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.misuse("format strings that are wrong")
 def test_formatting_keeps_no_reference(mod, fmt):
     class Thing:
         def __repr__(self):
@@ -177,6 +181,7 @@ def test_formatting_keeps_no_reference(mod, fmt):
 
 
 @pytest.mark.parametrize("fmt", [b"%V", b"%5.2V|", b"%V%y"])
+@pytest.mark.misuse("format strings that are wrong")
 def test_formatting_keeps_no_reference_to_a_str(mod, fmt):
     text = "".join(["a new ", "str"])
     before = sys.getrefcount(text)
@@ -209,6 +214,7 @@ def test_error_has_the_text(mod):
 
 
 @pytest.mark.differs("0.9.0: raises the exception without a text")
+@pytest.mark.misuse("format strings that are wrong")
 def test_error_whose_text_cannot_be_made(mod):
     class Failing:
         def __repr__(self):

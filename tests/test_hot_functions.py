@@ -49,7 +49,8 @@ def functions():
     for line in disassembly().splitlines():
         if label := re.fullmatch(r"[0-9a-f]+ <(.*)>:", line):
             instructions = []
-            if name := re.search(r"\bctx_(\w+)", label[1]):
+            # Debug mode has functions of these names as well.
+            if name := re.search(r"\bCPython\b.*\bctx_(\w+)", label[1]):
                 found[name[1]] = instructions
         elif re.match(r"\s+[0-9a-f]+:", line):
             instruction = line.split(":", 1)[1].strip()

@@ -81,6 +81,7 @@ def test_empty_name_is_a_value_error(mod):
 
 
 @pytest.mark.parametrize("name", [b"\xff", b"os\xe9", b"os.\xed\xa0\x80"])
+@pytest.mark.misuse("no UTF-8")
 def test_name_that_is_not_utf8_is_a_decode_error(mod, name):
     with pytest.raises(UnicodeDecodeError):
         mod.load(name)

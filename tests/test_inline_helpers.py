@@ -149,6 +149,7 @@ class Thing:
     pass
 
 
+@pytest.mark.misuse("no UTF-8, or a negative size")
 def test_deleting_an_attribute(objects):
     thing = Thing()
     thing.größe = thing.other = 1
@@ -259,6 +260,7 @@ def test_packing_a_tuple(snippet):
 
 
 @pytest.mark.differs("0.9.0: its headers need alloca, which -std=c11 leaves out")
+@pytest.mark.misuse("no UTF-8, or a negative size")
 def test_packing_a_negative_number(snippet):
     with pytest.raises(SystemError):
         snippet(PACKS).pack_negative()

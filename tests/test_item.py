@@ -270,6 +270,7 @@ def test_keys_that_do_not_fit(mod):
 
 
 @pytest.mark.parametrize("key", [b"\xff", b"\xc3", b"a\xed\xa0\x80"])
+@pytest.mark.misuse("no UTF-8, or null")
 def test_key_that_is_no_utf8(mod, key):
     recorder = Recorder()
     for use in (mod.get_s, mod.del_s, lambda obj, key: mod.set_s(obj, key, 1)):
@@ -385,6 +386,7 @@ def test_slices_that_cannot_be_changed(snippet):
 
 
 @pytest.mark.newer
+@pytest.mark.misuse("no UTF-8, or null")
 def test_slices_of_null(snippet):
     mod = snippet(SLICES)
     for use in (mod.get_null, mod.del_null, lambda: mod.set_null([])):

@@ -117,6 +117,7 @@ def test_items_of_a_new_list_can_be_set(run_snippet):
 
 
 @pytest.mark.parametrize("length", [-1, -sys.maxsize - 1])
+@pytest.mark.misuse("a negative size")
 def test_negative_length_is_a_system_error(mod, length):
     with pytest.raises(SystemError):
         mod.new(length)

@@ -131,6 +131,7 @@ def test_failing_exec_slot_ends_the_loading(snippet, steps):
 
 
 @pytest.mark.parametrize("slot", ["failing_silently", "contradicting_itself"])
+@pytest.mark.misuse("results that do not agree with exceptions")
 def test_result_and_exception_of_an_exec_slot_have_to_agree(snippet, steps, slot):
     with pytest.raises(SystemError):
         snippet(module(STEPS, [slot, "first"]))
@@ -171,6 +172,7 @@ def test_create_slot_gets_the_spec_and_gives_the_module(snippet):
     assert number == 42
 
 
+@pytest.mark.misuse("results that do not agree with exceptions")
 def test_create_slot_can_fail(snippet):
     with pytest.raises(KeyError, match="by create"):
         snippet(module(CREATE % 'return HPyErr_SetString(ctx, ctx->h_KeyError, "by create");', ["create"]))

@@ -99,6 +99,7 @@ def test_keyword_values_may_have_any_names(mod):
         mod.keywords(**{1: 2})
 
 
+@pytest.mark.misuse("results that do not agree with exceptions")
 def test_result_and_exception_of_a_function_have_to_agree(mod):
     with pytest.raises(SystemError):
         mod.null_without_exception()

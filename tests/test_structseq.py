@@ -175,6 +175,7 @@ def test_too_many_items(mod, new_type):
 
 
 @pytest.mark.differs("0.9.0 makes a type of CPython's own kind in the CPython ABI only", abis=["cpython"])
+@pytest.mark.misuse("a negative size, or no UTF-8")
 def test_negative_number_of_items(mod, new_type):
     with pytest.raises(SystemError):
         mod.new_with_negative_count(new_type("mytest.Point", "x"))
@@ -230,6 +231,7 @@ def test_no_description_and_no_fields(snippet):
         (b"mytest.Point", None, (b"\xed\xa0\x80", b"x")),
     ],
 )
+@pytest.mark.misuse("a negative size, or no UTF-8")
 def test_description_that_is_not_utf8(mod, name, doc, fields):
     with pytest.raises(UnicodeDecodeError):
         mod.new_type(name, doc, fields)

@@ -193,6 +193,7 @@ def test_size_beyond_all_memory_is_a_memory_error(mod, size):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory")
+@pytest.mark.misuse("HPy_Dup fails without memory, and is not checked")
 def test_handle_belongs_to_the_tracker_even_if_it_cannot_grow(run_snippet):
     source = """
         FUNC_O(fill)

@@ -74,6 +74,7 @@ def test_array_may_be_null_if_it_is_empty(mod):
 
 
 @pytest.mark.parametrize("size", [-1, -sys.maxsize - 1])
+@pytest.mark.misuse("a wrong size")
 def test_negative_size_is_a_system_error(mod, size):
     with pytest.raises(SystemError):
         mod.from_part(size, "a")
@@ -82,6 +83,7 @@ def test_negative_size_is_a_system_error(mod, size):
 
 
 @pytest.mark.parametrize("size", [sys.maxsize, sys.maxsize // 16])
+@pytest.mark.misuse("a wrong size")
 def test_size_beyond_all_memory_is_a_memory_error(mod, size):
     with pytest.raises(MemoryError):
         mod.from_part(size, "a")

@@ -107,6 +107,7 @@ def test_text_of_a_string_is_copied(mod):
 @pytest.mark.parametrize(
     "wrong", [b"\xff", b"caf\xe9", b"\x80", b"\xc3", b"\xc0\x81", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"ok\xe2\x82"]
 )
+@pytest.mark.misuse("no UTF-8")
 def test_string_from_invalid_utf8_is_a_decode_error(mod, wrong):
     with pytest.raises(UnicodeDecodeError) as info:
         mod.from_string(wrong)

@@ -90,6 +90,7 @@ def test_wide_value_that_is_no_code_point_is_a_value_error(decoding, value):
         decoding.wide(wide("a") + value.to_bytes(4, sys.byteorder), 2)
 
 
+@pytest.mark.misuse("sizes and pointers that are wrong")
 def test_wide_null_pointer_needs_size_0(decoding):
     assert decoding.null_wide(0) == ""
     for size in (1, -1, -2, sys.maxsize):
@@ -98,6 +99,7 @@ def test_wide_null_pointer_needs_size_0(decoding):
 
 
 @pytest.mark.parametrize("size", [-2, -1000, -sys.maxsize - 1])
+@pytest.mark.misuse("sizes and pointers that are wrong")
 def test_wide_size_below_minus_1_is_a_system_error(decoding, size):
     with pytest.raises(SystemError):
         decoding.wide(wide("abc"), size)
@@ -132,6 +134,7 @@ def test_encoding_a_file_name_needs_a_string(decoding):
             decoding.encode_fs(path)
 
 
+@pytest.mark.misuse("sizes and pointers that are wrong")
 def test_negative_size_is_a_system_error(decoding):
     for size in (-1, -1000, -sys.maxsize - 1):
         for call in (decoding.ascii, decoding.latin1):
@@ -224,6 +227,7 @@ def test_object_without_a_contiguous_buffer_is_a_type_error(decoding):
             decoding.object(value, None, None)
 
 
+@pytest.mark.misuse("sizes and pointers that are wrong")
 def test_null_object_is_a_system_error(decoding):
     with pytest.raises(SystemError):
         decoding.null_object()

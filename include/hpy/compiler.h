@@ -44,9 +44,15 @@
 #  define _HPY_LEGACY
 #endif
 
-/* Functions that are compiled into each extension: over the context, or over other such functions. */
-#define HPyAPI_FUNC _HPy_UNUSED static inline
-#define HPyAPI_INLINE_HELPER HPyAPI_FUNC
+/* Functions that are compiled into each extension: over the context, or over other such functions. Where there is a context that
+   can be one of debug mode, they are inlined without optimisation as well, so that calls come from the extension's own lines. */
+#if _HPy_HAS_ATTRIBUTE(always_inline) && !defined(HPY_ABI_CPYTHON)
+#  define HPyAPI_FUNC _HPy_UNUSED static inline __attribute__((always_inline))
+#else
+#  define HPyAPI_FUNC _HPy_UNUSED static inline
+#endif
+/* The same, for those with variable arguments, which no compiler inlines. */
+#define HPyAPI_INLINE_HELPER _HPy_UNUSED static inline
 #define HPyAPI_UNUSED HPyAPI_FUNC
 /* Functions in the static library that hpy.devel links into each extension. */
 #define HPyAPI_HELPER _HPy_HIDDEN

@@ -30,7 +30,7 @@ HPyAPI_FUNC HPy HPyErr_SetFromErrnoWithFilenameObject(HPyContext *ctx, HPy h_typ
  * Makes a tuple of `n` handles, which are the arguments after it and stay the caller's. Returns a new handle, or null
  * with an exception pending.
  */
-HPyAPI_FUNC HPy HPyTuple_Pack(HPyContext *ctx, HPy_ssize_t n, ...)
+HPyAPI_INLINE_HELPER HPy HPyTuple_Pack(HPyContext *ctx, HPy_ssize_t n, ...)
 {
     HPy few[16];
     HPy *items = few;

@@ -20,6 +20,7 @@ pub struct Spec {
     pub flags: Vec<Flag>,
     pub handles: Vec<Handle>,
     pub structs: Vec<Struct>,
+    pub misuses: Vec<Misuse>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,6 +67,9 @@ pub struct Function {
     /// Called by trampolines of universal binaries only, and not there in the CPython ABI.
     #[serde(default)]
     pub runtime_only: bool,
+    /// Debug mode knows more about it than what is said here.
+    #[serde(default)]
+    pub checked_by_hand: bool,
     pub raises: String,
     pub python: String,
     pub doc: String,
@@ -79,6 +83,16 @@ pub struct Value {
     pub own: Option<Ownership>,
     #[serde(default)]
     pub null: bool,
+    /// The lowest number that makes sense.
+    pub least: Option<i64>,
+    /// The enum that a plain number is of.
+    #[serde(rename = "enum")]
+    pub enumeration: Option<String>,
+    /// Text that may be in another encoding after all.
+    #[serde(default)]
+    pub any_encoding: bool,
+    /// The constant that is the type of the object, where the function takes that for granted.
+    pub is: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +143,21 @@ pub struct Signature {
     pub implementation: Option<String>,
     #[serde(default)]
     pub trampoline_args: Vec<String>,
+    /// The lowest and the highest number that an implementation may return.
+    #[serde(default)]
+    pub result: Vec<i64>,
     pub doc: String,
+}
+
+/// What debug mode finds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Misuse {
+    pub id: u32,
+    pub name: String,
+    pub title: String,
+    pub action: String,
+    pub fix: String,
 }
 
 impl Signature {
@@ -312,6 +340,12 @@ struct StructsFile {
     structs: Vec<Struct>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MisusesFile {
+    misuse: Vec<Misuse>,
+}
+
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
@@ -342,6 +376,7 @@ impl Spec {
             flags: enums.flag,
             handles: structs.handle,
             structs: structs.structs,
+            misuses: read::<MisusesFile>(&dir.join("misuses.toml"))?.misuse,
         };
         spec.check()?;
         Ok(spec)

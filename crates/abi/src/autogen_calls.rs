@@ -813,7 +813,7 @@ pub unsafe fn ctx_Close(ctx: *mut HPyContext, h: HPy) {
 /// Returns 1 when both handles stand for the same object, else 0. No Python code runs. It is the only way to
 /// compare identity, since one object can have several handles.
 ///
-/// Ownership: `obj`: borrowed; `other`: borrowed.
+/// Ownership: `obj`: borrowed, may be null; `other`: borrowed, may be null.
 ///
 /// Raises: nothing.
 #[inline(always)]

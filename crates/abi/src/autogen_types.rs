@@ -149,7 +149,7 @@ impl HPyThreadState {
 }
 /// Tells which member of the union in an `HPyDef` is in use.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HPyDef_Kind(pub c_int);
 /// A slot: `slot` is in use.
 pub const HPyDef_Kind_Slot: HPyDef_Kind = HPyDef_Kind(1);
@@ -161,7 +161,7 @@ pub const HPyDef_Kind_Member: HPyDef_Kind = HPyDef_Kind(3);
 pub const HPyDef_Kind_GetSet: HPyDef_Kind = HPyDef_Kind(4);
 /// What the instances of a type start with, and so where the struct of the extension begins. A type without a struct of its own takes the shape of its base. Any shape but Object and Legacy also needs the matching base in the type parameters.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HPyType_BuiltinShape(pub c_int);
 /// The struct includes `PyObject_HEAD` itself and begins where the object does. Types that were not made with HPy count as legacy too.
 pub const HPyType_BuiltinShape_Legacy: HPyType_BuiltinShape = HPyType_BuiltinShape(-1);
@@ -183,7 +183,7 @@ pub const HPyType_BuiltinShape_List: HPyType_BuiltinShape = HPyType_BuiltinShape
 pub const HPyType_BuiltinShape_Dict: HPyType_BuiltinShape = HPyType_BuiltinShape(7);
 /// What a parameter of `HPyType_FromSpec` is about. Kind 0 ends the array.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HPyType_SpecParam_Kind(pub c_int);
 /// One base class. It may repeat, in the order of the bases, but not beside a tuple of bases.
 pub const HPyType_SpecParam_Base: HPyType_SpecParam_Kind = HPyType_SpecParam_Kind(1);
@@ -193,7 +193,7 @@ pub const HPyType_SpecParam_BasesTuple: HPyType_SpecParam_Kind = HPyType_SpecPar
 pub const HPyType_SpecParam_Metaclass: HPyType_SpecParam_Kind = HPyType_SpecParam_Kind(3);
 /// The C type of a member, which also decides what can be assigned to it. Numbers, characters and booleans cannot be deleted. On CPython a number that fits a `long` but not a narrower member is cut off with a `RuntimeWarning`.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HPyMember_FieldType(pub c_int);
 /// `short`, an `int` in Python.
 pub const HPyMember_SHORT: HPyMember_FieldType = HPyMember_FieldType(0);
@@ -237,7 +237,7 @@ pub const HPyMember_HPYSSIZET: HPyMember_FieldType = HPyMember_FieldType(19);
 pub const HPyMember_NONE: HPyMember_FieldType = HPyMember_FieldType(20);
 /// The comparison that `HPy_RichCompare` makes and that a `HPy_tp_richcompare` function is asked for. The numbers are those of CPython.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HPy_RichCmpOp(pub c_int);
 /// `<`
 pub const HPy_LT: HPy_RichCmpOp = HPy_RichCmpOp(0);
@@ -253,7 +253,7 @@ pub const HPy_GT: HPy_RichCmpOp = HPy_RichCmpOp(4);
 pub const HPy_GE: HPy_RichCmpOp = HPy_RichCmpOp(5);
 /// What `HPy_Compile_s` takes its text for. Any other number is a `SystemError`.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HPy_SourceKind(pub c_int);
 /// One expression, like mode `eval` of `compile`. Running the code gives its value.
 pub const HPy_SourceKind_Expr: HPy_SourceKind = HPy_SourceKind(0);
@@ -263,7 +263,7 @@ pub const HPy_SourceKind_File: HPy_SourceKind = HPy_SourceKind(1);
 pub const HPy_SourceKind_Single: HPy_SourceKind = HPy_SourceKind(2);
 /// Selects the part of a capsule for `HPyCapsule_Get` and `HPyCapsule_Set`. Extensions call the inline functions named after the parts, such as `HPyCapsule_GetPointer`.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct _HPyCapsule_key(pub c_int);
 /// The pointer; it is never NULL.
 pub const HPyCapsule_key_Pointer: _HPyCapsule_key = _HPyCapsule_key(0);
@@ -275,7 +275,7 @@ pub const HPyCapsule_key_Context: _HPyCapsule_key = _HPyCapsule_key(2);
 pub const HPyCapsule_key_Destructor: _HPyCapsule_key = _HPyCapsule_key(3);
 /// The C type of the next variadic argument that a format string asks for. The shims in `hpy/runtime/` pull it out of the `va_list` and hand it on; extensions have no use for it.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct _HPyVaArg_Kind(pub c_int);
 /// No argument: the format ends here, or is wrong from here on.
 pub const _HPyVaArg_End: _HPyVaArg_Kind = _HPyVaArg_Kind(0);
@@ -305,7 +305,7 @@ pub const _HPyVaArg_Handle: _HPyVaArg_Kind = _HPyVaArg_Kind(11);
 pub const _HPyVaArg_HandleAndPointer: _HPyVaArg_Kind = _HPyVaArg_Kind(12);
 /// What a type or a module can define.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HPySlot_Slot(pub c_int);
 /// Fills an `HPy_buffer` with a description of the memory of the object, as `memoryview(obj)` asks for. Set every field, `obj` to a new handle (normally a duplicate of the exporter); on failure return -1 with `BufferError` set.
 pub const HPy_bf_getbuffer: HPySlot_Slot = HPySlot_Slot(1);
@@ -521,7 +521,7 @@ pub const fn slot_signature_of(slot: HPySlot_Slot) -> Option<HPyFunc_Signature> 
 }
 /// The kinds of functions that an extension implements.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HPyFunc_Signature(pub c_int);
 /// A method with positional arguments: `args` is an array of `nargs` borrowed handles, valid during the call and not to be read when `nargs` is 0. Returns a new handle, or null with an exception set.
 pub const HPyFunc_VARARGS: HPyFunc_Signature = HPyFunc_Signature(1);

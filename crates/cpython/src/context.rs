@@ -18,10 +18,16 @@ pub(crate) struct Shared(UnsafeCell<HPyContext>);
 // SAFETY: written once, under `Once`, before anybody gets its address; only read after that.
 unsafe impl Sync for Shared {}
 
-pub(crate) static UNIVERSAL: Shared =
-    Shared(UnsafeCell::new(runtime::context::<CPython>(c"HPy Universal ABI (CPython backend)", null_mut())));
+pub(crate) static UNIVERSAL: Shared = Shared::new();
+
+/// Has the same functions as [`UNIVERSAL`], but no function of an extension is called with it: layers lie over it.
+static BELOW_LAYERS: Shared = Shared::new();
 
 impl Shared {
+    const fn new() -> Shared {
+        Shared(UnsafeCell::new(runtime::context::<CPython>(c"HPy Universal ABI (CPython backend)", null_mut())))
+    }
+
     #[inline(always)]
     pub(crate) fn address(&self) -> *mut HPyContext {
         self.0.get()
@@ -34,15 +40,36 @@ impl Shared {
 /// The caller holds the interpreter.
 pub unsafe fn universal() -> Result<*mut HPyContext> {
     static FILL: Once = Once::new();
-    if !FILL.is_completed() {
+    // SAFETY: as this function's.
+    unsafe { filled(&UNIVERSAL, &FILL) }
+}
+
+/// The context that layers such as debug mode lie over. What is made with it calls extensions through the trampolines of their
+/// binaries, and these through the layer.
+///
+/// # Safety
+/// The caller holds the interpreter.
+pub unsafe fn below_layers() -> Result<*mut HPyContext> {
+    static FILL: Once = Once::new();
+    // SAFETY: as this function's.
+    unsafe { filled(&BELOW_LAYERS, &FILL) }
+}
+
+/// Whether only layers may call functions of extensions that belong to this context.
+pub(crate) fn is_below_layers(ctx: *mut HPyContext) -> bool {
+    cfg!(feature = "universal") && ctx == BELOW_LAYERS.address()
+}
+
+unsafe fn filled(context: &Shared, fill: &Once) -> Result<*mut HPyContext> {
+    if !fill.is_completed() {
         // SAFETY: the caller holds the interpreter. This can run Python code, so it is done before others may have to wait.
         let builtins = unsafe { prepare() }?;
-        FILL.call_once(|| {
+        fill.call_once(|| {
             // SAFETY: nobody else has the address yet.
-            unsafe { fill_with(UNIVERSAL.address(), builtins) };
+            unsafe { fill_with(context.address(), builtins) };
         });
     }
-    Ok(UNIVERSAL.address())
+    Ok(context.address())
 }
 
 /// Fills in the context of a binary of the CPython ABI, which has no functions in it, unless that has been done.

@@ -2,6 +2,7 @@
 //!
 //! * `binary` looks at a file before the system does: what can't be loaded without a crash is refused there.
 //! * `load` is [`load()`] and its checks, one after the other, each with its own message.
+//! * `debug` is the Python side of debug mode.
 //! * `bootstrap` is what stub files call: modes from the environment, and the module's attributes.
 //! * `mode` reads the environment variable `HPY`.
 //! * `refusal` turns a message and a help into an exception.
@@ -9,6 +10,7 @@
 
 mod binary;
 mod bootstrap;
+mod debug;
 mod load;
 mod mode;
 mod owned;
@@ -117,8 +119,8 @@ unsafe fn add_names(module: *mut PyObject) -> hpy_cpython::module::Result<()> {
         if PyObject_SetAttrString(module, refusal::LOAD_ERROR.as_ptr(), error.as_ptr()) < 0 {
             return Err(hpy_cpython::module::PythonError);
         }
+        debug::add_to(module)
     }
-    Ok(())
 }
 
 /// Python's entry.

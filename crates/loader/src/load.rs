@@ -14,7 +14,7 @@ use pyo3_ffi::*;
 use crate::mode::Mode;
 use crate::owned::Owned;
 use crate::refusal::{self, Refusal};
-use crate::{VERSION, binary};
+use crate::{VERSION, binary, debug};
 
 /// What the system says when it says nothing.
 const NO_MESSAGE: &str = "no error message provided by the system";
@@ -85,7 +85,9 @@ pub unsafe fn load_file(
             Ok(hpydef) => hpydef,
             Err(refusal) => return Err(refusal.raise(module, name, path)),
         };
-        Owned::new(module::create(module::definition(context, hpydef)?, spec)?)
+        let definition = module::definition(context, hpydef)?;
+        hpy_debug::loaded(context, &short_name, hpydef);
+        Owned::new(module::create(definition, spec)?)
     }
 }
 
@@ -129,9 +131,12 @@ unsafe fn file_path(path: *mut PyObject) -> Result<PathBuf> {
 
 /// The context of a mode.
 unsafe fn context(mode: Mode, short_name: &str) -> Result<*mut HPyContext> {
-    if mode == Mode::Universal {
+    match mode {
         // SAFETY: the caller holds the interpreter.
-        return unsafe { hpy_cpython::context::universal() };
+        Mode::Universal => return unsafe { hpy_cpython::context::universal() },
+        // SAFETY: as above.
+        Mode::Debug => return unsafe { debug::start::context() },
+        Mode::Trace => {}
     }
     let message = format!(
         "hpy {VERSION} has no {} mode yet: load '{short_name}' in universal mode (unset the environment variable HPY, or \

@@ -980,7 +980,7 @@ HPyAPI_FUNC int HPyIter_Check(HPyContext *ctx, HPy obj)
  * stolen nor released, and the handle keeps the object alive by itself. When `obj` is NULL the result is the
  * null handle and no exception is set, so the result of a failed C API call can be passed on as it is.
  */
-HPyAPI_FUNC _HPY_LEGACY HPy HPy_FromPyObject(HPyContext *ctx, cpy_PyObject *obj)
+HPyAPI_INLINE_HELPER _HPY_LEGACY HPy HPy_FromPyObject(HPyContext *ctx, cpy_PyObject *obj)
 {
     return ctx->ctx_FromPyObject(ctx, obj);
 }
@@ -990,7 +990,7 @@ HPyAPI_FUNC _HPY_LEGACY HPy HPy_FromPyObject(HPyContext *ctx, cpy_PyObject *obj)
  * it with `Py_DECREF`. The handle stays open and the two are independent, so closing `h` does not invalidate the
  * pointer. When `h` is null the result is NULL and no exception is set.
  */
-HPyAPI_FUNC _HPY_LEGACY cpy_PyObject * HPy_AsPyObject(HPyContext *ctx, HPy h)
+HPyAPI_INLINE_HELPER _HPY_LEGACY cpy_PyObject * HPy_AsPyObject(HPyContext *ctx, HPy h)
 {
     return ctx->ctx_AsPyObject(ctx, h);
 }

@@ -51,7 +51,7 @@ HPyAPI_HELPER int _HPyArg_ParseKeywordsDictArray(HPyContext *ctx, HPyTracker *ht
  *
  * Raises TypeError when there are too few or too many arguments, and what the units raise.
  */
-HPyAPI_FUNC int HPyArg_Parse(HPyContext *ctx, HPyTracker *ht, const HPy *args, size_t nargs, const char *fmt, ...)
+HPyAPI_INLINE_HELPER int HPyArg_Parse(HPyContext *ctx, HPyTracker *ht, const HPy *args, size_t nargs, const char *fmt, ...)
 {
     void *few[_HPyVaArg_FEW];
     void **outputs;
@@ -83,7 +83,7 @@ HPyAPI_FUNC int HPyArg_Parse(HPyContext *ctx, HPyTracker *ht, const HPy *args, s
  * Raises TypeError when an argument is missing, one that is by keyword only is given by position, or the format and
  * `keywords` are not of the same length; and what the units raise.
  */
-HPyAPI_FUNC int HPyArg_ParseKeywords(HPyContext *ctx, HPyTracker *ht, const HPy *args, size_t nargs, HPy kwnames,
+HPyAPI_INLINE_HELPER int HPyArg_ParseKeywords(HPyContext *ctx, HPyTracker *ht, const HPy *args, size_t nargs, HPy kwnames,
                                      const char *fmt, const char *const keywords[], ...)
 {
     void *few[_HPyVaArg_FEW];
@@ -108,7 +108,7 @@ HPyAPI_FUNC int HPyArg_ParseKeywords(HPyContext *ctx, HPyTracker *ht, const HPy 
  * The text that `s` gives for a keyword argument stays until the tracker is closed. Without a tracker nothing holds it:
  * it goes when the dict lets go of the argument, and in debug mode at once.
  */
-HPyAPI_FUNC int HPyArg_ParseKeywordsDict(HPyContext *ctx, HPyTracker *ht, const HPy *args, HPy_ssize_t nargs, HPy kw,
+HPyAPI_INLINE_HELPER int HPyArg_ParseKeywordsDict(HPyContext *ctx, HPyTracker *ht, const HPy *args, HPy_ssize_t nargs, HPy kw,
                                          const char *fmt, const char *const keywords[], ...)
 {
     void *few[_HPyVaArg_FEW];

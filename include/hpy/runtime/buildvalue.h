@@ -36,7 +36,7 @@ HPyAPI_HELPER HPy _HPy_BuildValueArray(HPyContext *ctx, const char *fmt, const _
  * Raises SystemError when the format is wrong, or has brackets nested more than 200 deep; UnicodeDecodeError for invalid
  * UTF-8; TypeError for a key that can't be hashed; MemoryError.
  */
-HPyAPI_FUNC HPy HPy_BuildValue(HPyContext *ctx, const char *fmt, ...)
+HPyAPI_INLINE_HELPER HPy HPy_BuildValue(HPyContext *ctx, const char *fmt, ...)
 {
     _HPyVaArg few[_HPyVaArg_FEW];
     _HPyVaArg *args;

@@ -44,7 +44,7 @@ HPyAPI_HELPER HPy _HPyErr_FormatArray(HPyContext *ctx, HPy h_type, const char *f
  * OverflowError for `c`; UnicodeDecodeError for text that is not UTF-8; MemoryError; what `str` and `repr` of the objects
  * raise.
  */
-HPyAPI_FUNC HPy HPyUnicode_FromFormatV(HPyContext *ctx, const char *format, va_list vargs)
+HPyAPI_INLINE_HELPER HPy HPyUnicode_FromFormatV(HPyContext *ctx, const char *format, va_list vargs)
 {
     _HPyVaArg few[_HPyVaArg_FEW];
     _HPyVaArg *args;
@@ -62,7 +62,7 @@ HPyAPI_FUNC HPy HPyUnicode_FromFormatV(HPyContext *ctx, const char *format, va_l
 }
 
 /** Does what `HPyUnicode_FromFormatV` does, with the arguments of the call. */
-HPyAPI_FUNC HPy HPyUnicode_FromFormat(HPyContext *ctx, const char *fmt, ...)
+HPyAPI_INLINE_HELPER HPy HPyUnicode_FromFormat(HPyContext *ctx, const char *fmt, ...)
 {
     HPy result;
     va_list va;
@@ -76,7 +76,7 @@ HPyAPI_FUNC HPy HPyUnicode_FromFormat(HPyContext *ctx, const char *fmt, ...)
  * Makes an exception of the class `h_type` pending, with a text from a format as for `HPyUnicode_FromFormat`. Returns
  * null. When formatting fails, the exception that this raised is the pending one.
  */
-HPyAPI_FUNC HPy HPyErr_Format(HPyContext *ctx, HPy h_type, const char *fmt, ...)
+HPyAPI_INLINE_HELPER HPy HPyErr_Format(HPyContext *ctx, HPy h_type, const char *fmt, ...)
 {
     _HPyVaArg few[_HPyVaArg_FEW];
     _HPyVaArg *args;

@@ -19,7 +19,7 @@ typedef int (*_HPyVaArg_Next)(const char **fmt);
 #define _HPyVaArg_FEW 16
 
 /* How many places the arguments take. */
-HPyAPI_FUNC size_t _HPyVaArg_Count(_HPyVaArg_Next next, const char *fmt)
+HPyAPI_INLINE_HELPER size_t _HPyVaArg_Count(_HPyVaArg_Next next, const char *fmt)
 {
     size_t count = 0;
     int kind;
@@ -31,7 +31,7 @@ HPyAPI_FUNC size_t _HPyVaArg_Count(_HPyVaArg_Next next, const char *fmt)
 
 /* The arguments that a format asks for: in `few`, which has _HPyVaArg_FEW places, or in memory of their own. NULL with
    MemoryError pending when there is none; otherwise _HPyVaArg_Release follows. */
-HPyAPI_FUNC _HPyVaArg *_HPyVaArg_Collect(HPyContext *ctx, _HPyVaArg_Next next, const char *fmt, va_list args,
+HPyAPI_INLINE_HELPER _HPyVaArg *_HPyVaArg_Collect(HPyContext *ctx, _HPyVaArg_Next next, const char *fmt, va_list args,
                                          _HPyVaArg *few, size_t *count)
 {
     _HPyVaArg *all = few;
@@ -72,7 +72,7 @@ HPyAPI_FUNC _HPyVaArg *_HPyVaArg_Collect(HPyContext *ctx, _HPyVaArg_Next next, c
 }
 
 /* The same for `count` arguments that are all pointers to variables. */
-HPyAPI_FUNC void **_HPyVaArg_CollectOutputs(HPyContext *ctx, size_t count, va_list args, void **few)
+HPyAPI_INLINE_HELPER void **_HPyVaArg_CollectOutputs(HPyContext *ctx, size_t count, va_list args, void **few)
 {
     void **all = few;
     if (count > _HPyVaArg_FEW) {
@@ -89,7 +89,7 @@ HPyAPI_FUNC void **_HPyVaArg_CollectOutputs(HPyContext *ctx, size_t count, va_li
 }
 
 /* Ends what one of the two functions above began, with what it returned. */
-HPyAPI_FUNC void _HPyVaArg_Release(void *all, void *few)
+HPyAPI_INLINE_HELPER void _HPyVaArg_Release(void *all, void *few)
 {
     if (all != few) {
         free(all);

@@ -216,10 +216,12 @@ fn functions(spec: &Spec) -> String {
         let legacy = if family.name == "legacy" { "_HPY_LEGACY " } else { "" };
         for function in &family.functions {
             body += &function_comment(function);
+            // What must not be called has to stay a call.
+            let kind = if family.name == "legacy" { "HPyAPI_INLINE_HELPER" } else { "HPyAPI_FUNC" };
             let noreturn = if function.fails == Fails::Aborts { "_HPy_NO_RETURN " } else { "" };
             writeln!(
                 body,
-                "HPyAPI_FUNC {legacy}{noreturn}{} {}({})\n{{",
+                "{kind} {legacy}{noreturn}{} {}({})\n{{",
                 function.returns.c,
                 function.name,
                 params(function)

@@ -2,6 +2,7 @@
 
 mod c;
 mod cpython;
+mod debug;
 mod reference;
 mod rust;
 
@@ -77,7 +78,7 @@ fn generate(spec: &Spec) -> Result<Vec<Output>, String> {
     for (name, text) in c::headers(spec).into_iter().chain(cpython::headers(spec)) {
         outputs.push(Output { path: include.join(name), text });
     }
-    for (path, text) in rust::sources(spec) {
+    for (path, text) in rust::sources(spec).into_iter().chain(debug::sources(spec)) {
         outputs.push(Output { path: path.into(), text: rustfmt(&text).map_err(|error| format!("{path}: {error}"))? });
     }
     for (name, text) in reference::pages(spec) {

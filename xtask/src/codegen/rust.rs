@@ -53,7 +53,7 @@ pub fn sources(spec: &Spec) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn source(sources: &str, doc: &str, body: &str) -> String {
+pub(super) fn source(sources: &str, doc: &str, body: &str) -> String {
     let [first, second] = banner(sources);
     format!("// {first}\n// {second}\n\n//! {doc}\n\n{body}")
 }
@@ -63,7 +63,7 @@ fn doc_comment(doc: &str) -> String {
 }
 
 /// `struct` field and parameter names that are keywords in Rust.
-fn ident(name: &str) -> String {
+pub(super) fn ident(name: &str) -> String {
     match name {
         "type" | "impl" | "ref" => format!("r#{name}"),
         "self" => "self_".to_string(),
@@ -203,7 +203,7 @@ fn constants_of_type<'a>(name: &str, doc: &str, values: impl Iterator<Item = (&'
     let mut text = doc_comment(doc);
     writeln!(
         text,
-        "#[repr(transparent)]\n#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]\npub struct {name}(pub c_int);"
+        "#[repr(transparent)]\n#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]\npub struct {name}(pub c_int);"
     )
     .unwrap();
     for (value_name, value, doc) in values {
@@ -213,7 +213,7 @@ fn constants_of_type<'a>(name: &str, doc: &str, values: impl Iterator<Item = (&'
     text
 }
 
-fn rust_params(function: &Function) -> String {
+pub(super) fn rust_params(function: &Function) -> String {
     let mut text = String::from("ctx: *mut HPyContext");
     for param in function.params() {
         write!(text, ", {}: {}", ident(&param.name), param.ty.to_rust()).unwrap();
@@ -221,14 +221,14 @@ fn rust_params(function: &Function) -> String {
     text
 }
 
-fn rust_result(function: &Function) -> String {
+pub(super) fn rust_result(function: &Function) -> String {
     match Decl::parse_type(function.member_returns()).to_rust().as_str() {
         "()" => String::new(),
         result => format!(" -> {result}"),
     }
 }
 
-fn arguments(function: &Function) -> String {
+pub(super) fn arguments(function: &Function) -> String {
     function.params().iter().map(|param| format!(", {}", ident(&param.name))).collect()
 }
 

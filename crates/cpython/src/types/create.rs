@@ -11,6 +11,7 @@ use super::bases::BaseCall;
 use super::definition::{self, Creation, Definition, Parts, READONLY};
 use super::{bases, construct, functions, lifecycle, shape};
 use crate::array::Array;
+use crate::context::is_below_layers;
 use crate::entry::{self, Shift};
 use crate::module::{self, PythonError, Result};
 
@@ -253,6 +254,7 @@ impl<'a> Builder<'a> {
                         let signature = slot_signature_of(slot.slot).unwrap_or(HPyFunc_Signature(0));
                         let entry = entry::of(self.ctx, signature, slot.r#impl, slot.cpy_trampoline);
                         match slot.slot {
+                            _ if is_below_layers(self.ctx) => {}
                             HPy_tp_new => {
                                 self.creation.new = transmute::<HPyCFunction, HPyFunc_newfunc>(slot.r#impl);
                                 self.creation.new_entry = entry;

@@ -1,0 +1,457 @@
+//! A call of the API: who makes it, and whether what it passes is right.
+
+use core::ffi::{c_char, c_int, c_void};
+use core::sync::atomic::Ordering::*;
+
+use hpy_abi::*;
+
+use crate::autogen_misuses::Misuse;
+use crate::extra::Trace;
+use crate::slot::{self, Kind, Mark, Place, Slot, Token};
+use crate::thread::{FORBIDDEN, Frame, LEFT, PENDING, Thread, owner};
+use crate::trouble::{Next, Trouble, name_of, parameter};
+use crate::{FUNCTIONS, Layer, fields, inspect, memory, place, summary};
+
+/// An API function is being called, and may be.
+pub struct Call {
+    pub inner: *mut HPyContext,
+    pub thread: &'static Thread,
+    pub frame: &'static Frame,
+    /// The member's index.
+    pub function: u16,
+}
+
+/// What an extension's value turns out to be.
+enum Found {
+    Open(&'static Slot),
+    /// An open slot of something that is no handle.
+    Other(&'static Slot),
+    OtherThread(&'static Slot),
+    OtherInterpreter(&'static Slot),
+    Closed(&'static Slot),
+    /// Closed, and the slot has been used again since.
+    LongClosed,
+    Foreign,
+}
+
+fn find(value: isize, here: Place, thread: &Thread) -> Found {
+    let Some((token, slot)) = Token::decode(value).and_then(|token| Some((token, slot::get(token.index)?))) else {
+        return Found::Foreign;
+    };
+    let state = slot.state();
+    if token.generation > state.generation {
+        return Found::Foreign;
+    }
+    if token.generation < state.generation {
+        return Found::LongClosed;
+    }
+    if !state.open {
+        // One that was never opened has no story.
+        return if slot.order.load(Relaxed) == 0 { Found::Foreign } else { Found::Closed(slot) };
+    }
+    if state.kind == Kind::Constant {
+        return Found::Open(slot);
+    }
+    if state.interpreter != thread.interpreter.load(Relaxed) {
+        return Found::OtherInterpreter(slot);
+    }
+    if Place::new(state.thread, state.interpreter) != here {
+        return Found::OtherThread(slot);
+    }
+    match state.kind {
+        Kind::Handle | Kind::Argument => Found::Open(slot),
+        _ => Found::Other(slot),
+    }
+}
+
+impl Call {
+    /// None if the call may not be made, which has been reported.
+    ///
+    /// # Safety
+    /// The context has to be one of ours.
+    #[inline(always)]
+    pub unsafe fn enter(ctx: *mut HPyContext, function: u16) -> Option<Call> {
+        // SAFETY: a context of ours has its frame there; blocks are never freed, and threads aren't either.
+        unsafe {
+            let frame = &*(*ctx)._private.cast::<Frame>();
+            if let Some(thread) = frame.thread.get().as_ref()
+                && thread.current.load(Relaxed).cast_const() == core::ptr::from_ref(frame)
+                && frame.owner.get() == owner()
+            {
+                let call = Call { inner: (*frame.layer.get()).inner, thread, frame, function };
+                if thread.flags.load(Relaxed) == 0 || call.may_be_made() {
+                    return Some(call);
+                }
+                return None;
+            }
+            refuse_context(frame, function);
+        }
+        None
+    }
+
+    pub fn layer(&self) -> &'static Layer {
+        // SAFETY: the frame of a call has its layer, which is never freed.
+        unsafe { &*self.frame.layer.get() }
+    }
+
+    pub fn name(&self) -> &'static str {
+        name_of(self.function)
+    }
+
+    /// Where and by whom this call is made.
+    #[inline(always)]
+    pub fn mark(&self) -> Mark {
+        Mark { by: self.function, ip: self.frame.ip.get() }
+    }
+
+    #[inline(always)]
+    pub fn caller(&self) -> u32 {
+        self.frame.function.get().map_or(u32::MAX, |function| function.id)
+    }
+
+    #[cold]
+    pub fn trouble(&self, misuse: Misuse, detail: String) -> Trouble<'static> {
+        Trouble::in_call(self, misuse, detail)
+    }
+
+    /// There are flags that say that something is unusual.
+    #[cold]
+    fn may_be_made(&self) -> bool {
+        let flags = self.thread.flags.load(Relaxed);
+        if flags & FORBIDDEN != 0 {
+            let detail = format!("{} was called in a tp_traverse or tp_destroy", self.name());
+            return self.trouble(Misuse::CallNotAllowedHere, detail).tell() == Next::GoOn && flags & LEFT == 0;
+        }
+        if flags & LEFT != 0 {
+            if is(self.function, "HPy_ReenterPythonExecution") {
+                return true;
+            }
+            let detail = format!("{} was called after HPy_LeavePythonExecution", self.name());
+            self.trouble(Misuse::InterpreterNotHeld, detail).tell();
+            return false;
+        }
+        let pending_is_fine = FUNCTIONS.get(usize::from(self.function)).is_none_or(|function| function.pending);
+        if flags & PENDING == 0 || pending_is_fine || self.frame.raised.get() {
+            return true;
+        }
+        // SAFETY: the thread holds the interpreter.
+        if unsafe { ((*self.inner).ctx_Err_Occurred)(self.inner) } == 0 {
+            self.thread.flags.fetch_and(!PENDING, Relaxed);
+            self.frame.failed.set(slot::NOBODY);
+            return true;
+        }
+        let trouble = match self.frame.failed.get() {
+            slot::NOBODY => {
+                self.trouble(Misuse::ExceptionPending, format!("{} was called with an exception pending", self.name()))
+            }
+            failed => self.trouble(
+                Misuse::ErrorNotChecked,
+                format!("{} was called although {} had failed", self.name(), name_of(failed)),
+            ),
+        };
+        let next = trouble.tell();
+        // Said once for a call, not for each function that follows.
+        self.frame.raised.set(true);
+        next == Next::GoOn
+    }
+
+    /// The inner handle of an argument. None if there is none, which has been reported.
+    #[inline(always)]
+    pub fn handle(&self, h: HPy, position: usize) -> Option<HPy> {
+        if let Some(token) = Token::decode(h._i)
+            && let Some(slot) = slot::get(token.index)
+            && slot.is_open_handle(token.generation, self.thread.place())
+        {
+            return Some(HPy { _i: slot.inner.load(Relaxed) });
+        }
+        self.handle_slowly(h, position)
+    }
+
+    /// As [`Call::handle`], for a parameter that may be null.
+    #[inline(always)]
+    pub fn handle_or_null(&self, h: HPy, position: usize) -> Option<HPy> {
+        if h.is_null() { Some(HPy::NULL) } else { self.handle(h, position) }
+    }
+
+    #[cold]
+    fn handle_slowly(&self, h: HPy, position: usize) -> Option<HPy> {
+        let inner = |slot: &Slot| Some(HPy { _i: slot.inner.load(Relaxed) });
+        match find(h._i, self.thread.place(), self.thread) {
+            Found::Open(slot) => return inner(slot),
+            Found::Closed(slot) => {
+                let (misuse, what) = match slot.state().kind {
+                    Kind::Argument => (Misuse::ArgumentKept, "an argument of a call that has returned"),
+                    Kind::Handle => (Misuse::UseAfterClose, "a closed handle"),
+                    _ => (Misuse::InventedHandle, "no handle"),
+                };
+                let go_on = self.complain(misuse, what, position, Some(slot));
+                // As good as it gets: the object may still be alive.
+                return if go_on && misuse != Misuse::InventedHandle { inner(slot) } else { self.cannot(misuse) };
+            }
+            _ => {}
+        }
+        self.refuse(h._i, position, "handle")
+    }
+
+    /// Reports a value that stands for nothing that is open here.
+    #[cold]
+    pub fn refuse<T>(&self, value: isize, position: usize, wanted: &str) -> Option<T> {
+        let (misuse, what, slot) = match find(value, self.thread.place(), self.thread) {
+            _ if value == 0 => (Misuse::NullHandle, "null".to_string(), None),
+            Found::OtherThread(slot) => (Misuse::OtherThread, "a handle of another thread".to_string(), Some(slot)),
+            Found::OtherInterpreter(slot) => {
+                (Misuse::OtherInterpreter, "a handle of another interpreter".to_string(), Some(slot))
+            }
+            Found::LongClosed if wanted == "handle" => {
+                (Misuse::UseAfterClose, "a handle that was closed long ago".to_string(), None)
+            }
+            Found::Open(slot) => (Misuse::InventedHandle, format!("a handle instead of a {wanted}"), Some(slot)),
+            Found::Other(slot) => {
+                let kind = match slot.state().kind {
+                    Kind::Tracker => "a tracker",
+                    Kind::ThreadState => "a thread state",
+                    _ => "a builder",
+                };
+                (Misuse::InventedHandle, format!("{kind} instead of a {wanted}"), Some(slot))
+            }
+            _ if fields::is_content(value) => {
+                (Misuse::FieldAsHandle, "the content of an HPyField or HPyGlobal".to_string(), None)
+            }
+            _ if is_inner(value) => {
+                let what = "a handle of another context, or an object of Python.h".to_string();
+                (Misuse::ForeignHandle, what, None)
+            }
+            _ => (Misuse::InventedHandle, format!("{value:#x}, which is no {wanted},"), None),
+        };
+        self.complain(misuse, &what, position, slot);
+        self.cannot(misuse)
+    }
+
+    /// True to go on.
+    #[cold]
+    pub fn complain(&self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> bool {
+        let name = parameter(self.function, position);
+        let detail = format!("{} got {what} as '{name}' (argument {})", self.name(), position + 1);
+        let mut trouble = self.trouble(misuse, detail).argument(self.function, position);
+        if let Some(slot) = slot {
+            trouble = trouble.about(slot);
+        }
+        trouble.tell() == Next::GoOn
+    }
+
+    /// Where nothing can be done with a value, whatever the policy says.
+    #[cold]
+    pub fn cannot<T>(&self, misuse: Misuse) -> Option<T> {
+        // SAFETY: the call was entered, so the thread holds the interpreter.
+        unsafe {
+            if ((*self.inner).ctx_Err_Occurred)(self.inner) == 0 {
+                let text = format!("{}: {} failed because of a misuse", misuse.title(), self.name());
+                (self.layer().host.raise)(misuse.identifier(), &text);
+            }
+        }
+        self.has_failed();
+        None
+    }
+
+    /// A handle for the extension, of a new inner one. Null stays null, and means failure.
+    #[inline(always)]
+    pub fn opened(&self, inner: HPy) -> HPy {
+        if inner.is_null() {
+            self.has_failed();
+            return HPy::NULL;
+        }
+        match self.thread.open(Kind::Handle, inner._i, self.mark(), self.caller()) {
+            Some((token, slot)) => {
+                if inspect::TRACES.load(Relaxed) != 0 {
+                    self.remember(slot);
+                }
+                HPy { _i: token.encode() }
+            }
+            None => {
+                // SAFETY: the inner handle is ours.
+                unsafe {
+                    ((*self.inner).ctx_Close)(self.inner, inner);
+                    ((*self.inner).ctx_Err_NoMemory)(self.inner);
+                }
+                self.has_failed();
+                HPy::NULL
+            }
+        }
+    }
+
+    /// As [`Call::opened`], where null is no failure.
+    #[inline(always)]
+    pub fn opened_or_null(&self, inner: HPy) -> HPy {
+        if inner.is_null() { inner } else { self.opened(inner) }
+    }
+
+    /// Keeps the way to this call.
+    #[cold]
+    pub fn remember(&self, slot: &'static Slot) {
+        let trace = self.trace();
+        // SAFETY: the slot has just been opened by this thread.
+        unsafe { slot.extra_mut() }.opened = trace;
+    }
+
+    pub fn trace(&self) -> Trace {
+        let stack = place::capture(inspect::TRACES.load(Relaxed));
+        // SAFETY: the call was entered, so the thread holds the interpreter.
+        Trace { stack, python: unsafe { (self.layer().host.python_place)() } }
+    }
+
+    /// Closes an open handle's slot, and gives the inner handle, which is now the caller's.
+    #[inline(always)]
+    pub fn close(&self, index: u32, slot: &'static Slot) -> HPy {
+        let inner = HPy { _i: slot.inner.load(Relaxed) };
+        summary::take_down(self.layer(), slot, inner);
+        if inspect::TRACES.load(Relaxed) != 0 {
+            let trace = self.trace();
+            // SAFETY: the slot is of this thread.
+            unsafe { slot.extra_mut() }.closed = trace;
+        }
+        self.thread.close(index, slot, self.mark(), self.caller());
+        inner
+    }
+
+    /// The function has failed: there is an exception, if all is well.
+    #[inline(always)]
+    pub fn has_failed(&self) {
+        self.thread.flags.fetch_or(PENDING, Relaxed);
+        self.frame.failed.set(self.function);
+    }
+
+    /// The extension has set an exception.
+    pub fn has_raised(&self) {
+        self.thread.flags.fetch_or(PENDING, Relaxed);
+        self.frame.failed.set(slot::NOBODY);
+    }
+
+    /// There may be an exception that nobody has told us about.
+    pub fn may_have_raised(&self) {
+        self.thread.flags.fetch_or(PENDING, Relaxed);
+    }
+
+    /// Whether a C string can be read; `utf8` whether it has to be UTF-8.
+    ///
+    /// # Safety
+    /// The string ends with NUL if it is not null.
+    #[inline]
+    pub unsafe fn text(&self, text: *const c_char, position: usize, null: bool, utf8: bool) -> bool {
+        if text.is_null() {
+            return null || self.pointer(text.cast(), position);
+        }
+        if !self.data(text.cast(), position) {
+            return false;
+        }
+        // SAFETY: as this function's.
+        if utf8 && unsafe { core::ffi::CStr::from_ptr(text) }.to_str().is_err() {
+            return self.complain(Misuse::InvalidUtf8, "text that is not UTF-8", position, None);
+        }
+        true
+    }
+
+    /// Whether memory is not that of a closed handle's copy.
+    #[inline]
+    pub fn data(&self, data: *const c_void, position: usize) -> bool {
+        match memory::find(data.addr()) {
+            memory::Found::Closed { tag, .. } => {
+                let slot = slot::get(tag as u32);
+                let what = "a pointer into the buffer of a closed handle";
+                self.complain(Misuse::DataAfterClose, what, position, slot);
+                self.cannot::<()>(Misuse::DataAfterClose).is_some()
+            }
+            _ => true,
+        }
+    }
+
+    #[inline]
+    pub fn pointer(&self, pointer: *const c_void, position: usize) -> bool {
+        if pointer.is_null() {
+            self.complain(Misuse::NullHandle, "a null pointer", position, None);
+            return self.cannot::<()>(Misuse::NullHandle).is_some();
+        }
+        true
+    }
+
+    /// A number that is `least` at least.
+    #[inline]
+    pub fn at_least(&self, number: HPy_ssize_t, least: HPy_ssize_t, position: usize) -> bool {
+        number >= least || self.complain(Misuse::NegativeSize, &number.to_string(), position, None)
+    }
+
+    /// A value of an enum.
+    #[inline]
+    pub fn one_of(&self, value: c_int, values: &[c_int], position: usize) -> bool {
+        values.contains(&value) || self.complain(Misuse::EnumOutOfRange, &value.to_string(), position, None)
+    }
+
+    /// Whether an inner handle is of a type, which the API function takes for granted.
+    #[inline]
+    pub fn is(&self, inner: HPy, member: fn(&HPyContext) -> HPy, wanted: &str, position: usize) -> bool {
+        // SAFETY: the handle is open, and the context's constants are.
+        if unsafe { ((*self.inner).ctx_TypeCheck)(self.inner, inner, member(&*self.inner)) } != 0 {
+            return true;
+        }
+        // The words are those of 0.9.
+        let wanted = if wanted == "str" { "Unicode object" } else { wanted };
+        let parameters = FUNCTIONS.get(usize::from(self.function)).map_or(0, |function| function.params.len());
+        let what = match parameters {
+            1 => format!("{} arg must be a {wanted}", self.name()),
+            _ => format!("{} arg {} must be a {wanted}", self.name(), position + 1),
+        };
+        self.trouble(Misuse::WrongType, what).argument(self.function, position).tell();
+        self.cannot::<()>(Misuse::WrongType).is_some()
+    }
+}
+
+/// The handles in an array, as the inner context has them. None after a report.
+///
+/// # Safety
+/// The array has as many handles.
+pub unsafe fn array(call: &Call, items: *const HPy, count: usize, position: usize) -> Option<Vec<HPy>> {
+    if count > 0 && !call.pointer(items.cast(), position) {
+        return None;
+    }
+    // SAFETY: as this function's.
+    (0..count).map(|index| call.handle(unsafe { *items.add(index) }, position)).collect()
+}
+
+fn is(function: u16, name: &str) -> bool {
+    name_of(function) == name
+}
+
+/// Whether a value is the inner handle of something open: then it is a handle, but not ours.
+fn is_inner(value: isize) -> bool {
+    slot::all().any(|(_, slot)| {
+        let state = slot.state();
+        state.open && slot.inner.load(Relaxed) == value
+    })
+}
+
+/// The context is not that of the calling thread's innermost call.
+#[cold]
+unsafe fn refuse_context(frame: &'static Frame, function: u16) {
+    let here = Thread::known();
+    // SAFETY: the frame's layer is never freed.
+    let Some(layer) = (unsafe { frame.layer.get().as_ref() }) else { return };
+    let flags = here.map_or(0, |thread| thread.flags.load(Relaxed));
+    let name = name_of(function);
+    let (misuse, detail) = if flags & FORBIDDEN != 0 {
+        (Misuse::CallNotAllowedHere, format!("{name} was called in a tp_traverse or tp_destroy"))
+    } else if flags & LEFT != 0 {
+        (Misuse::InterpreterNotHeld, format!("{name} was called after HPy_LeavePythonExecution"))
+    // SAFETY: asks about the thread, and needs nothing.
+    } else if unsafe { !(layer.host.holds_interpreter)() } {
+        (Misuse::InterpreterNotHeld, format!("{name} was called on a thread that does not hold the interpreter"))
+    } else {
+        (Misuse::ContextKept, format!("Error: Wrong HPy Context! {name} got one that is not that of the running call"))
+    };
+    // What the record has is that of the last call through this context, which is this one.
+    let current = here.and_then(Thread::current);
+    if let Some(current) = current {
+        current.ip.set(frame.ip.get());
+    }
+    let mut trouble = Trouble::of(layer, here, current.or(Some(frame)), misuse, detail);
+    trouble.report.function = name;
+    trouble.tell();
+}

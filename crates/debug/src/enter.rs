@@ -1,0 +1,497 @@
+//! Python calls a function of the extension.
+//!
+//! The binary's trampoline asks our context for it, we ask the inner one for an entry of ours with the same signature
+//! (`autogen_enter.rs`), and that one calls the extension's function, with a context and handles for this call only.
+
+use core::ffi::{c_char, c_int, c_void};
+use core::mem::{MaybeUninit, transmute};
+use core::ptr::null;
+use core::sync::atomic::Ordering::*;
+use std::sync::PoisonError;
+
+use hpy_abi::*;
+
+use crate::autogen_enter::entry_of;
+use crate::autogen_misuses::Misuse;
+use crate::names::{self, Function};
+use crate::slot::{self, ARGUMENT, Kind, Mark, RETURN, Token};
+use crate::thread::{Frame, PENDING, Thread};
+use crate::trouble::{Next, Trouble};
+use crate::{Layer, inspect, structs, summary};
+
+/// The position of what is not an argument by itself.
+pub const KEYWORDS: u16 = 0x400;
+
+/// Arguments beyond these are kept on the heap.
+const FEW: usize = 8;
+
+/// So many calls of a function have to leave handles open before that is called growth.
+const GROWTH: u32 = 1000;
+
+/// A call of an extension's function.
+pub struct Entry {
+    pub function: HPyCFunction,
+    layer: &'static Layer,
+    thread: &'static Thread,
+    frame: &'static Frame,
+    described: &'static Function,
+    /// The slots of the arguments.
+    count: usize,
+    few: [MaybeUninit<u32>; FEW],
+    many: Vec<u32>,
+    /// The array of arguments.
+    items: [MaybeUninit<HPy>; FEW],
+    more_items: Vec<HPy>,
+    leaves: usize,
+}
+
+/// `_HPy_CallRealFunctionFromTrampoline`
+///
+/// # Safety
+/// Called by a trampoline, with what belongs to the signature.
+pub unsafe fn from_trampoline(
+    ctx: *mut HPyContext,
+    signature: HPyFunc_Signature,
+    function: HPyCFunction,
+    args: *mut c_void,
+) {
+    // SAFETY: a context of ours has its frame there, which has a layer; both are never freed.
+    unsafe {
+        let frame = &*(*ctx)._private.cast::<Frame>();
+        let layer = frame.layer.get();
+        let entry = match signature {
+            HPyFunc_GETBUFFERPROC => transmute::<HPyFunc_getbufferproc, HPyCFunction>(Some(get_buffer)),
+            HPyFunc_RELEASEBUFFERPROC => transmute::<HPyFunc_releasebufferproc, HPyCFunction>(Some(release_buffer)),
+            HPyFunc_CAPSULE_DESTRUCTOR => transmute::<HPyFunc_Capsule_Destructor, HPyCFunction>(Some(destroy_capsule)),
+            // It has no context, and structs::traverse is what the runtime has been given.
+            HPyFunc_TRAVERSEPROC | HPyFunc_DESTROYFUNC => function,
+            _ => entry_of(signature),
+        };
+        Thread::here().asked.set((function, layer));
+        let inner = (*layer).inner;
+        // A signature that we do not know, the inner runtime does not know either.
+        ((*inner).ctx_CallRealFunctionFromTrampoline)(inner, signature, entry, args);
+    }
+}
+
+impl Entry {
+    /// Called by the inner runtime right after [`from_trampoline`] asked it to.
+    #[inline(always)]
+    pub unsafe fn new() -> Entry {
+        let thread = Thread::here();
+        let (function, layer) = thread.asked.get();
+        // SAFETY: `from_trampoline` has just set both, on this thread.
+        let layer = unsafe { &*layer };
+        let described = names::function(function.map_or(0, |function| function as usize));
+        // SAFETY: the thread holds the interpreter.
+        let interpreter = unsafe { (layer.host.interpreter)() } as u16;
+        if interpreter != thread.interpreter.load(Relaxed) {
+            thread.interpreter.store(interpreter, Relaxed);
+        }
+        let frame = thread.push(layer, Some(described));
+        // SAFETY: the list is the thread's own.
+        let leaves = unsafe { (*thread.left.get()).len() };
+        Entry {
+            function,
+            layer,
+            thread,
+            frame,
+            described,
+            count: 0,
+            few: [const { MaybeUninit::uninit() }; FEW],
+            many: Vec::new(),
+            items: [const { MaybeUninit::uninit() }; FEW],
+            more_items: Vec::new(),
+            leaves,
+        }
+    }
+
+    pub fn context(&self) -> *mut HPyContext {
+        self.frame.context.get()
+    }
+
+    /// A handle for the length of the call. Null stays null.
+    #[inline(always)]
+    pub fn argument(&mut self, inner: HPy, position: u16) -> HPy {
+        if inner.is_null() {
+            return HPy::NULL;
+        }
+        let mark = Mark { by: ARGUMENT + position, ip: 0 };
+        let Some((token, slot)) = self.thread.open(Kind::Argument, inner._i, mark, self.described.id) else {
+            self.out_of_slots();
+        };
+        if inspect::TRACES.load(Relaxed) != 0 {
+            self.remember(slot);
+        }
+        match self.few.get_mut(self.count) {
+            Some(place) => {
+                place.write(token.index);
+            }
+            None => self.many.push(token.index),
+        }
+        self.count += 1;
+        HPy { _i: token.encode() }
+    }
+
+    #[cold]
+    fn remember(&self, slot: &'static slot::Slot) {
+        // SAFETY: the slot has just been opened by this thread, which holds the interpreter.
+        unsafe { slot.extra_mut().opened.python = (self.layer.host.python_place)() };
+    }
+
+    #[cold]
+    fn out_of_slots(&self) -> ! {
+        let inner = self.layer.inner;
+        // SAFETY: the function does not return.
+        unsafe { ((*inner).ctx_FatalError)(inner, c"HPy debug mode is out of memory for handles".as_ptr()) };
+        std::process::abort()
+    }
+
+    /// Handles for an array, which is followed by the values of the names. Lives as long as this.
+    #[inline(always)]
+    pub unsafe fn arguments(&mut self, args: *const HPy, count: usize, names: HPy) -> *const HPy {
+        let mut total = count;
+        if !names.is_null() {
+            let inner = self.layer.inner;
+            // SAFETY: the runtime passes a tuple.
+            total += unsafe { ((*inner).ctx_Length)(inner, names) }.max(0).cast_unsigned();
+        }
+        if total <= FEW {
+            for index in 0..total {
+                // SAFETY: the array has as many.
+                let h = self.argument(unsafe { *args.add(index) }, 1 + index as u16);
+                self.items[index].write(h);
+            }
+            return self.items.as_ptr().cast();
+        }
+        for index in 0..total {
+            // SAFETY: as above.
+            let h = self.argument(unsafe { *args.add(index) }, 1 + index.min(0x3F0) as u16);
+            self.more_items.push(h);
+        }
+        self.more_items.as_ptr()
+    }
+
+    /// The function has returned: its arguments end.
+    #[inline(always)]
+    fn close_arguments(&mut self) {
+        let mark = Mark { by: RETURN, ip: 0 };
+        let few = self.few.iter().take(self.count).map(|index| {
+            // SAFETY: that many have been written.
+            unsafe { index.assume_init() }
+        });
+        for index in few.chain(self.many.iter().copied()) {
+            if let Some(slot) = slot::get(index) {
+                let inner = HPy { _i: slot.inner.load(Relaxed) };
+                summary::take_down(self.layer, slot, inner);
+                self.thread.close(index, slot, mark, self.described.id);
+            }
+        }
+    }
+
+    #[cold]
+    fn trouble(&self, misuse: Misuse, detail: String) -> Trouble<'static> {
+        self.frame.ip.set(self.described.address);
+        Trouble::of(self.layer, Some(self.thread), Some(self.frame), misuse, detail)
+    }
+
+    fn name(&self) -> &'static str {
+        if self.described.name.is_empty() { "a function without a name" } else { &self.described.name }
+    }
+
+    fn has_exception(&self) -> bool {
+        let inner = self.layer.inner;
+        // SAFETY: the thread holds the interpreter again.
+        unsafe { ((*inner).ctx_Err_Occurred)(inner) != 0 }
+    }
+
+    /// Ends the call. True if it has to end with an exception, which is set.
+    #[inline(always)]
+    fn end(&mut self) -> bool {
+        self.close_arguments();
+        if self.thread.open.get() > self.frame.open_before.get() {
+            self.leaked();
+        }
+        // SAFETY: the list is the thread's own.
+        if unsafe { (*self.thread.left.get()).len() } != self.leaves {
+            self.unbalanced();
+        }
+        let mut raise = self.frame.raised.get();
+        if raise || inspect::HAS_DEFERRED.load(Relaxed) {
+            raise = self.raise_deferred();
+        }
+        raise
+    }
+
+    /// Ends the call, and lets its context go.
+    #[inline(always)]
+    fn leave(&mut self) {
+        self.thread.pop(self.frame);
+    }
+
+    #[cold]
+    fn leaked(&self) {
+        let count = (self.thread.open.get() - self.frame.open_before.get()) as u32;
+        self.described.leaked.fetch_add(count, Relaxed);
+        if self.described.leaking_calls.fetch_add(1, Relaxed) + 1 == GROWTH {
+            let leaked = self.described.leaked.load(Relaxed);
+            let detail = format!("{GROWTH} calls of {} have left {leaked} handles open", self.name());
+            self.trouble(Misuse::HandleGrowth, detail).tell();
+        }
+    }
+
+    #[cold]
+    fn unbalanced(&mut self) {
+        let inner = self.layer.inner;
+        let detail = format!("{} returned without HPy_ReenterPythonExecution", self.name());
+        // SAFETY: the list is the thread's own; its states have been left and not re-entered.
+        unsafe {
+            while (*self.thread.left.get()).len() > self.leaves {
+                let Some(value) = (*self.thread.left.get()).pop() else { break };
+                let Some((index, slot)) =
+                    Token::decode(value).and_then(|token| Some((token.index, slot::get(token.index)?)))
+                else {
+                    break;
+                };
+                ((*inner).ctx_ReenterPythonExecution)(inner, HPyThreadState { _i: slot.inner.load(Relaxed) });
+                self.thread.close(index, slot, Mark { by: RETURN, ip: 0 }, self.described.id);
+            }
+        }
+        self.thread.flags.fetch_and(!crate::thread::LEFT, Relaxed);
+        self.trouble(Misuse::LeaveUnbalanced, detail).tell();
+    }
+
+    /// Raises what could not be raised before. True if there is an exception now.
+    #[cold]
+    fn raise_deferred(&self) -> bool {
+        let mut reports = core::mem::take(&mut *self.thread.deferred.lock().unwrap_or_else(PoisonError::into_inner));
+        reports.extend(inspect::take_deferred());
+        let Some(first) = reports.first() else { return false };
+        // SAFETY: the thread holds the interpreter.
+        unsafe { (self.layer.host.raise)(first.misuse.identifier(), &first.text()) };
+        true
+    }
+
+    pub fn finish(mut self) {
+        if self.end() {
+            // There is nobody to raise it to; the next call will.
+            self.put_off();
+        } else if self.thread.flags.load(Relaxed) & PENDING != 0 && self.has_exception() {
+            self.success_with_exception();
+        }
+        self.leave();
+    }
+
+    #[cold]
+    fn put_off(&self) {
+        let inner = self.layer.inner;
+        // SAFETY: the thread holds the interpreter.
+        unsafe { ((*inner).ctx_Err_WriteUnraisable)(inner, HPy::NULL) };
+    }
+
+    #[cold]
+    fn success_with_exception(&self) -> bool {
+        let detail = format!("{} returned as if it had succeeded, with an exception set", self.name());
+        self.trouble(Misuse::SuccessWithException, detail).tell() == Next::Fail
+    }
+
+    #[cold]
+    fn failure_without_exception(&self) {
+        let detail = format!("{} failed without an exception", self.name());
+        self.trouble(Misuse::FailureWithoutException, detail).tell();
+    }
+
+    /// The result for the inner runtime, which owns it.
+    #[inline(always)]
+    pub fn finish_handle(mut self, result: HPy) -> HPy {
+        let inner = self.take_result(result);
+        let raise = self.end();
+        let inner = if raise {
+            if !inner.is_null() {
+                let context = self.layer.inner;
+                // SAFETY: the handle is ours.
+                unsafe { ((*context).ctx_Close)(context, inner) };
+            }
+            HPy::NULL
+        } else if inner.is_null() {
+            if !self.has_exception() {
+                self.failure_without_exception();
+                self.raise_deferred();
+            }
+            inner
+        } else if self.thread.flags.load(Relaxed) & PENDING != 0
+            && self.has_exception()
+            && self.success_with_exception()
+        {
+            self.raise_deferred();
+            let context = self.layer.inner;
+            // SAFETY: the handle is ours.
+            unsafe { ((*context).ctx_Close)(context, inner) };
+            HPy::NULL
+        } else {
+            inner
+        };
+        self.leave();
+        inner
+    }
+
+    /// What the extension returned, as a handle that is ours.
+    #[inline(always)]
+    fn take_result(&self, result: HPy) -> HPy {
+        if result.is_null() {
+            return result;
+        }
+        if let Some(token) = Token::decode(result._i)
+            && let Some(slot) = slot::get(token.index)
+            && slot.is_open_handle(token.generation, self.thread.place())
+            && slot.state().kind == Kind::Handle
+        {
+            let inner = HPy { _i: slot.inner.load(Relaxed) };
+            summary::take_down(self.layer, slot, inner);
+            self.thread.close(token.index, slot, Mark { by: RETURN, ip: 0 }, self.described.id);
+            return inner;
+        }
+        self.bad_result(result)
+    }
+
+    #[cold]
+    fn bad_result(&self, result: HPy) -> HPy {
+        let context = self.layer.inner;
+        let found = Token::decode(result._i).and_then(|token| Some((token, slot::get(token.index)?)));
+        let name = self.name();
+        let next = match found {
+            Some((token, slot)) if slot.state().generation == token.generation => {
+                let state = slot.state();
+                let (misuse, what) = match (state.kind, state.open) {
+                    (Kind::Constant, _) => (Misuse::BorrowedReturned, "a constant of the context"),
+                    (Kind::Argument, true) => (Misuse::BorrowedReturned, "an argument"),
+                    (Kind::Argument, false) => (Misuse::ArgumentKept, "an argument of another call"),
+                    (Kind::Handle, true) => (Misuse::OtherThread, "a handle of another thread"),
+                    (Kind::Handle, false) => (Misuse::UseAfterClose, "a closed handle"),
+                    _ => (Misuse::InventedHandle, "something that is no handle"),
+                };
+                let next = self.trouble(misuse, format!("{name} returned {what}")).about(slot).tell();
+                let alive = matches!(state.kind, Kind::Constant | Kind::Argument | Kind::Handle);
+                if next == Next::GoOn && alive {
+                    let inner = HPy { _i: slot.inner.load(Relaxed) };
+                    // SAFETY: open, or it is for the user to know that it is alive.
+                    return unsafe { ((*context).ctx_Dup)(context, inner) };
+                }
+                next
+            }
+            Some(_) => {
+                self.trouble(Misuse::UseAfterClose, format!("{name} returned a handle that was closed long ago")).tell()
+            }
+            None => {
+                let detail = format!("{name} returned {:#x}, which is no handle", result._i);
+                self.trouble(Misuse::InventedHandle, detail).tell()
+            }
+        };
+        if next == Next::GoOn && !self.has_exception() {
+            // Nothing can be returned, so something has to be raised.
+            // SAFETY: the thread holds the interpreter.
+            unsafe {
+                (self.layer.host.raise)(
+                    Misuse::InventedHandle.identifier(),
+                    &format!("{name} did not return a handle that is open"),
+                )
+            };
+        }
+        HPy::NULL
+    }
+
+    /// The result for the inner runtime: -1 means failure.
+    #[inline(always)]
+    pub fn finish_number<N: Number>(self, result: N, least: N, most: N) -> N {
+        if self.agrees(result, least, most) { result } else { N::FAILURE }
+    }
+
+    #[inline(always)]
+    fn agrees<N: Number>(mut self, result: N, least: N, most: N) -> bool {
+        let raise = self.end();
+        let fine = if raise {
+            false
+        } else if result == N::FAILURE {
+            if !self.has_exception() {
+                self.failure_without_exception();
+                self.raise_deferred();
+            }
+            true
+        } else if result < least || result > most {
+            let detail = format!("{} returned {result}", self.name());
+            let failed = self.trouble(Misuse::ResultOutOfRange, detail).tell() == Next::Fail;
+            !(failed && self.raise_deferred())
+        } else if self.thread.flags.load(Relaxed) & PENDING != 0 && self.has_exception() {
+            !(self.success_with_exception() && self.raise_deferred())
+        } else {
+            true
+        };
+        self.leave();
+        fine
+    }
+}
+
+/// What functions return that give no handle.
+pub trait Number: Copy + PartialOrd + core::fmt::Display {
+    const FAILURE: Self;
+}
+
+impl Number for c_int {
+    const FAILURE: c_int = -1;
+}
+
+impl Number for isize {
+    const FAILURE: isize = -1;
+}
+
+unsafe extern "C" fn get_buffer(_ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer, flags: c_int) -> c_int {
+    // SAFETY: the inner runtime passes what the signature says, of which the function is.
+    unsafe {
+        let mut entry = Entry::new();
+        let own = entry.argument(object, 0);
+        let f = transmute::<HPyCFunction, HPyFunc_getbufferproc>(entry.function).unwrap_unchecked();
+        let result = f(entry.context(), own, buffer, flags);
+        if result < 0 {
+            return entry.finish_number(result, -1, 0);
+        }
+        // What is in the buffer is the extension's handle; null is for the runtime to judge.
+        let exporter = entry.take_result((*buffer).obj);
+        (*buffer).obj = exporter;
+        let (layer, described) = (entry.layer, entry.described);
+        let result = entry.finish_number(result, -1, 0);
+        if result == -1 || exporter.is_null() {
+            return -1;
+        }
+        structs::opened_buffer(layer, object, &*buffer, described);
+        result
+    }
+}
+
+unsafe extern "C" fn release_buffer(_ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer) {
+    // SAFETY: as above.
+    unsafe {
+        let mut entry = Entry::new();
+        let own = entry.argument(object, 0);
+        let exporter = (*buffer).obj;
+        if !structs::released_buffer(entry.layer, object, &*buffer) {
+            let detail = format!("{} was called for a buffer that is not open", entry.name());
+            entry.trouble(Misuse::BufferReleased, detail).tell();
+        }
+        (*buffer).obj = entry.argument(exporter, 1);
+        let f = transmute::<HPyCFunction, HPyFunc_releasebufferproc>(entry.function).unwrap_unchecked();
+        f(entry.context(), own, buffer);
+        (*buffer).obj = exporter;
+        entry.finish();
+    }
+}
+
+unsafe extern "C" fn destroy_capsule(name: *const c_char, pointer: *mut c_void, context: *mut c_void) {
+    let thread = Thread::here();
+    let (function, _) = thread.asked.replace((None, null()));
+    // SAFETY: the inner runtime passes what the signature says, of which the function is.
+    unsafe {
+        if let Some(f) = transmute::<HPyCFunction, HPyFunc_Capsule_Destructor>(function) {
+            structs::forbidding(thread, || f(name, pointer, context));
+        }
+    }
+}

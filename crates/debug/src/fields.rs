@@ -1,0 +1,102 @@
+//! HPyFields and HPyGlobals: which there are, and whose.
+//!
+//! What is stored in them is the inner context's: the runtime reads fields as well. So they are known by where they lie.
+
+use core::sync::atomic::{AtomicIsize, Ordering::*};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hpy_abi::*;
+
+/// Objects whose fields have been stored to, by the address of the struct.
+#[derive(Default)]
+struct Known {
+    owners: HashMap<usize, HashSet<usize>>,
+    owner_of: HashMap<usize, usize>,
+    globals: HashSet<usize>,
+}
+
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+fn with<T>(use_it: impl FnOnce(&mut Known) -> T) -> T {
+    let mut known: MutexGuard<_> = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    use_it(known.get_or_insert_default())
+}
+
+/// What lies at the address of a field or global.
+fn content(address: usize) -> isize {
+    // SAFETY: fields are forgotten before their struct is freed, and globals stay.
+    unsafe { AtomicIsize::from_ptr(core::ptr::with_exposed_provenance_mut(address)) }.load(Relaxed)
+}
+
+/// # Safety
+/// The list is null or ends with null, and what it lists stays.
+pub unsafe fn list_globals(list: *mut *mut HPyGlobal) {
+    let mut next = list;
+    with(|known| {
+        // SAFETY: as this function's.
+        unsafe {
+            while !next.is_null() && !(*next).is_null() {
+                known.globals.insert((*next).expose_provenance());
+                next = next.add(1);
+            }
+        }
+    });
+}
+
+pub fn is_listed(global: *const HPyGlobal) -> bool {
+    with(|known| known.globals.contains(&global.addr()))
+}
+
+/// Whether some field or global holds this value.
+pub fn is_content(value: isize) -> bool {
+    with(|known| known.globals.iter().chain(known.owner_of.keys()).any(|address| content(*address) == value))
+}
+
+/// A field of an object has been stored to.
+pub fn stored(owner: usize, field: *mut HPyField) {
+    let field = field.expose_provenance();
+    with(|known| {
+        if known.owner_of.insert(field, owner) == Some(owner) {
+            return;
+        }
+        known.owners.entry(owner).or_default().insert(field);
+    });
+}
+
+/// Whose field lies there, if it has been stored to.
+pub fn owner_of(field: usize) -> Option<usize> {
+    with(|known| known.owner_of.get(&field).copied())
+}
+
+/// Whether one of an object's fields holds this value.
+pub fn holds(owner: usize, value: isize) -> bool {
+    with(|known| known.owners.get(&owner).is_some_and(|fields| fields.iter().any(|field| content(*field) == value)))
+}
+
+/// The object with a field of this content, other than `owner`.
+pub fn other_holder(owner: usize, value: isize) -> Option<usize> {
+    with(|known| {
+        let found = known.owner_of.iter().find(|(field, holder)| **holder != owner && content(**field) == value);
+        found.map(|(_, holder)| *holder)
+    })
+}
+
+/// The fields of an object that are not empty.
+pub fn full(owner: usize) -> Vec<usize> {
+    with(|known| {
+        let fields = known.owners.get(&owner).into_iter().flatten();
+        fields.copied().filter(|field| content(*field) != 0).collect()
+    })
+}
+
+/// The object's struct is about to go.
+pub fn forget(owner: usize) {
+    with(|known| {
+        for field in known.owners.remove(&owner).unwrap_or_default() {
+            if known.owner_of.get(&field) == Some(&owner) {
+                known.owner_of.remove(&field);
+            }
+        }
+    });
+}

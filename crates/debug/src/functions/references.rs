@@ -1,0 +1,139 @@
+//! Fields and globals.
+
+use hpy_abi::runtime::{Field, Global};
+use hpy_abi::*;
+
+use crate::Debug;
+use crate::autogen_functions::member;
+use crate::autogen_misuses::Misuse;
+use crate::call::Call;
+use crate::slot::Token;
+use crate::{fields, structs};
+
+impl Field for Debug {
+    unsafe extern "C" fn ctx_Field_Store(
+        ctx: *mut HPyContext,
+        target_object: HPy,
+        target_field: *mut HPyField,
+        h: HPy,
+    ) {
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Field_Store) else { return };
+            if !call.pointer(target_field.cast(), 1) {
+                return;
+            }
+            let Some(target) = call.handle(target_object, 0) else { return };
+            let Some(value) = call.handle_or_null(h, 2) else { return };
+            if Token::decode((*target_field)._i).is_some() {
+                call.complain(Misuse::FieldAsHandle, "a field that a handle has been assigned to", 1, None);
+                return;
+            }
+            if !owns(&call, target, target_field) {
+                return;
+            }
+            ((*call.inner).ctx_Field_Store)(call.inner, target, target_field, value);
+        }
+    }
+
+    unsafe extern "C" fn ctx_Field_Load(ctx: *mut HPyContext, source_object: HPy, source_field: HPyField) -> HPy {
+        // SAFETY: as above.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Field_Load) else { return HPy::NULL };
+            let Some(source) = call.handle(source_object, 0) else { return HPy::NULL };
+            if Token::decode(source_field._i).is_some() {
+                call.complain(Misuse::FieldAsHandle, "a field that a handle has been assigned to", 1, None);
+                return call.cannot(Misuse::FieldAsHandle).unwrap_or(HPy::NULL);
+            }
+            if source_field._i != 0 && !may_load(&call, source, source_field) {
+                return HPy::NULL;
+            }
+            call.opened_or_null(((*call.inner).ctx_Field_Load)(call.inner, source, source_field))
+        }
+    }
+}
+
+/// Whether a field may be stored to as one of this object. Keeps that it has been.
+unsafe fn owns(call: &Call, target: HPy, field: *mut HPyField) -> bool {
+    // SAFETY: the caller's handle is open. Asking about a type is not done with an exception pending.
+    unsafe {
+        if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
+            return true;
+        }
+        let Some((of, data)) = structs::of(call, target) else { return true };
+        let address = field.addr();
+        let inside = (data..data + of.size).contains(&address);
+        let other = if inside { None } else { structs::around(address).filter(|other| *other != data) };
+        if other.is_some() || fields::owner_of(address).is_some_and(|owner| owner != data && !inside) {
+            let what = format!("a field that lies in the struct of another object than this {}", of.name);
+            return call.complain(Misuse::WrongOwner, &what, 1, None);
+        }
+        if !of.followed {
+            let what = format!("a field of {}, whose type has no HPy_tp_traverse to visit it,", of.name);
+            return call.complain(Misuse::FieldNotVisited, &what, 1, None);
+        }
+        structs::is_alive(data, of.size);
+        fields::stored(data, field);
+    }
+    true
+}
+
+/// Whether a value may be loaded as that of a field of this object.
+unsafe fn may_load(call: &Call, source: HPy, field: HPyField) -> bool {
+    // SAFETY: as above.
+    unsafe {
+        if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
+            return true;
+        }
+        let Some((of, data)) = structs::of(call, source) else { return true };
+        if !of.followed || fields::holds(data, field._i) || structs::member_holds(of, data, field._i) {
+            return true;
+        }
+        let other = fields::other_holder(data, field._i);
+        let (misuse, what) = match other {
+            // The struct asked for has the value as well, where nothing has been stored: a copy.
+            Some(_) if structs::lies_in(of, data, field._i) => {
+                (Misuse::FieldCopied, format!("a field that has been copied into the struct of this {}", of.name))
+            }
+            Some(_) => (Misuse::WrongOwner, format!("a field of another object than this {}", of.name)),
+            None => (Misuse::FieldCopied, format!("a value that no field of this {} has", of.name)),
+        };
+        call.complain(misuse, &what, 1, None)
+    }
+}
+
+impl Global for Debug {
+    unsafe extern "C" fn ctx_Global_Store(ctx: *mut HPyContext, global: *mut HPyGlobal, h: HPy) {
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Global_Store) else { return };
+            if !call.pointer(global.cast(), 0) {
+                return;
+            }
+            let Some(h) = call.handle_or_null(h, 1) else { return };
+            if Token::decode((*global)._i).is_some() {
+                call.complain(Misuse::FieldAsHandle, "a global that a handle has been assigned to", 0, None);
+                return;
+            }
+            if !fields::is_listed(global) {
+                let what = "a global that no module definition lists";
+                if !call.complain(Misuse::GlobalNotListed, what, 0, None) {
+                    return;
+                }
+            }
+            ((*call.inner).ctx_Global_Store)(call.inner, global, h);
+        }
+    }
+
+    unsafe extern "C" fn ctx_Global_Load(ctx: *mut HPyContext, global: HPyGlobal) -> HPy {
+        // SAFETY: as above.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Global_Load) else { return HPy::NULL };
+            if Token::decode(global._i).is_some() {
+                call.complain(Misuse::FieldAsHandle, "a global that a handle has been assigned to", 0, None);
+                return call.cannot(Misuse::FieldAsHandle).unwrap_or(HPy::NULL);
+            }
+            call.opened_or_null(((*call.inner).ctx_Global_Load)(call.inner, global))
+        }
+    }
+}

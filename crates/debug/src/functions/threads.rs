@@ -1,0 +1,57 @@
+//! Leaving the interpreter and coming back.
+
+use core::sync::atomic::Ordering::*;
+
+use hpy_abi::runtime::Thread;
+use hpy_abi::*;
+
+use crate::Debug;
+use crate::autogen_functions::member;
+use crate::autogen_misuses::Misuse;
+use crate::call::Call;
+use crate::slot::{self, Kind, Token};
+use crate::thread::LEFT;
+
+impl Thread for Debug {
+    unsafe extern "C" fn ctx_LeavePythonExecution(ctx: *mut HPyContext) -> HPyThreadState {
+        // SAFETY: the context is one of ours; the list is the thread's own.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_LeavePythonExecution) else { return HPyThreadState::NULL };
+            let Some((token, slot)) = call.thread.open(Kind::ThreadState, 0, call.mark(), call.caller()) else {
+                return HPyThreadState::NULL;
+            };
+            (*call.thread.left.get()).push(token.encode());
+            call.thread.flags.fetch_or(LEFT, Relaxed);
+            let inner = ((*call.inner).ctx_LeavePythonExecution)(call.inner);
+            slot.inner.store(inner._i, Relaxed);
+            HPyThreadState { _i: token.encode() }
+        }
+    }
+
+    unsafe extern "C" fn ctx_ReenterPythonExecution(ctx: *mut HPyContext, state: HPyThreadState) {
+        // SAFETY: as above; the state is the last one that has not been re-entered.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_ReenterPythonExecution) else { return };
+            let left = &mut *call.thread.left.get();
+            if left.last() != Some(&state._i) {
+                let detail = if left.is_empty() {
+                    "HPy_ReenterPythonExecution was called without HPy_LeavePythonExecution"
+                } else {
+                    "HPy_ReenterPythonExecution got something else than what HPy_LeavePythonExecution returned"
+                };
+                call.trouble(Misuse::LeaveUnbalanced, detail.to_string()).argument(call.function, 0).tell();
+                return;
+            }
+            left.pop();
+            let Some((index, slot)) =
+                Token::decode(state._i).and_then(|token| Some((token.index, slot::get(token.index)?)))
+            else {
+                return;
+            };
+            let inner = HPyThreadState { _i: slot.inner.load(Relaxed) };
+            ((*call.inner).ctx_ReenterPythonExecution)(call.inner, inner);
+            call.thread.flags.fetch_and(!LEFT, Relaxed);
+            call.thread.close(index, slot, call.mark(), call.caller());
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Trackers: they hold handles of the extension's, and close them as HPy_Close does.
+
+use core::ffi::c_int;
+
+use hpy_abi::runtime::Tracker;
+use hpy_abi::*;
+
+use crate::Debug;
+use crate::autogen_functions::member;
+use crate::autogen_misuses::Misuse;
+use crate::call::Call;
+use crate::slot::{self, Kind, Slot, Token};
+
+/// An open tracker's slot. None after a report.
+fn tracker(call: &Call, ht: HPyTracker) -> Option<(u32, &'static Slot)> {
+    let found = Token::decode(ht._i).and_then(|token| Some((token, slot::get(token.index)?)));
+    let Some((token, slot)) = found else { return call.refuse(ht._i, 0, "tracker") };
+    let state = slot.state();
+    if state.generation != token.generation || state.kind == Kind::Tracker && !state.open {
+        let story = (state.generation == token.generation).then_some(slot);
+        call.complain(Misuse::TrackerClosed, "a closed tracker", 0, story);
+        return call.cannot(Misuse::TrackerClosed);
+    }
+    if state.kind != Kind::Tracker {
+        return call.refuse(ht._i, 0, "tracker");
+    }
+    Some((token.index, slot))
+}
+
+fn item(value: isize) -> Option<(Token, &'static Slot)> {
+    Token::decode(value).and_then(|token| Some((token, slot::get(token.index)?)))
+}
+
+impl Tracker for Debug {
+    unsafe extern "C" fn ctx_Tracker_New(ctx: *mut HPyContext, size: HPy_ssize_t) -> HPyTracker {
+        // SAFETY: the context is one of ours; the inner tracker is closed at once, and only made to fail as it would.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Tracker_New) else { return HPyTracker::NULL };
+            if !call.at_least(size, 0, 0) {
+                call.has_failed();
+                return HPyTracker::NULL;
+            }
+            let inner = ((*call.inner).ctx_Tracker_New)(call.inner, size);
+            if inner._i == 0 {
+                call.has_failed();
+                return HPyTracker::NULL;
+            }
+            ((*call.inner).ctx_Tracker_Close)(call.inner, inner);
+            let Some((token, slot)) = call.thread.open(Kind::Tracker, 0, call.mark(), call.caller()) else {
+                ((*call.inner).ctx_Err_NoMemory)(call.inner);
+                call.has_failed();
+                return HPyTracker::NULL;
+            };
+            slot.extra_mut();
+            if crate::inspect::trace_limit() != 0 {
+                call.remember(slot);
+            }
+            HPyTracker { _i: token.encode() }
+        }
+    }
+
+    unsafe extern "C" fn ctx_Tracker_Add(ctx: *mut HPyContext, ht: HPyTracker, h: HPy) -> c_int {
+        // SAFETY: the context is one of ours; trackers belong to the thread that opened them.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Tracker_Add) else { return -1 };
+            let Some((_, tracker)) = tracker(&call, ht) else { return -1 };
+            if h.is_null() {
+                return 0;
+            }
+            let Some(_) = call.handle(h, 1) else { return -1 };
+            if let Some((_, slot)) = item(h._i) {
+                slot.set_tracked(true);
+            }
+            tracker.extra_mut().items.push(h._i);
+            0
+        }
+    }
+
+    unsafe extern "C" fn ctx_Tracker_ForgetAll(ctx: *mut HPyContext, ht: HPyTracker) {
+        // SAFETY: as above.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Tracker_ForgetAll) else { return };
+            let Some((_, tracker)) = tracker(&call, ht) else { return };
+            for value in core::mem::take(&mut tracker.extra_mut().items) {
+                if let Some((token, slot)) = item(value)
+                    && slot.state().generation == token.generation
+                {
+                    slot.set_tracked(false);
+                }
+            }
+        }
+    }
+
+    unsafe extern "C" fn ctx_Tracker_Close(ctx: *mut HPyContext, ht: HPyTracker) {
+        // SAFETY: as above; what is closed was open.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Tracker_Close) else { return };
+            let Some((index, tracker)) = tracker(&call, ht) else { return };
+            let items = core::mem::take(&mut tracker.extra_mut().items);
+            call.thread.close(index, tracker, call.mark(), call.caller());
+            let mut closed = Vec::with_capacity(items.len());
+            for value in items {
+                let Some((token, slot)) = item(value) else { continue };
+                let state = slot.state();
+                let current = state.generation == token.generation;
+                if current && state.open && state.kind == Kind::Handle {
+                    slot.set_tracked(false);
+                    closed.push(call.close(token.index, slot));
+                } else if current && matches!(state.kind, Kind::Constant | Kind::Argument) {
+                    let (misuse, what) = match state.kind {
+                        Kind::Constant => (Misuse::ConstantClosed, "a constant of the context"),
+                        _ => (Misuse::ArgumentClosed, "an argument, which belongs to the caller"),
+                    };
+                    call.trouble(misuse, format!("HPyTracker_Close was to close {what}")).about(slot).tell();
+                } else {
+                    let what = "a handle that has been closed by hand";
+                    let detail = format!("HPyTracker_Close found {what}");
+                    let mut trouble = call.trouble(Misuse::ClosedByTracker, detail);
+                    if state.generation == token.generation {
+                        trouble = trouble.about(slot);
+                    }
+                    trouble.tell();
+                }
+            }
+            // The last references go at the end: that can run code.
+            for inner in closed {
+                ((*call.inner).ctx_Close)(call.inner, inner);
+            }
+        }
+    }
+}

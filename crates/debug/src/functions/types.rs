@@ -1,0 +1,171 @@
+//! Types, and the structs of their instances.
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ptr::{null, null_mut};
+
+use hpy_abi::runtime::Type;
+use hpy_abi::*;
+
+use super::data;
+use crate::Debug;
+use crate::autogen_functions::{checked_type, member};
+use crate::autogen_misuses::Misuse;
+use crate::call::{Call, array};
+use crate::structs;
+
+fn name_of(shape: HPyType_BuiltinShape) -> &'static str {
+    match shape {
+        HPyType_BuiltinShape_Legacy => "HPyType_BuiltinShape_Legacy",
+        HPyType_BuiltinShape_Object => "HPyType_BuiltinShape_Object",
+        HPyType_BuiltinShape_Type => "HPyType_BuiltinShape_Type",
+        HPyType_BuiltinShape_Long => "HPyType_BuiltinShape_Long",
+        HPyType_BuiltinShape_Float => "HPyType_BuiltinShape_Float",
+        HPyType_BuiltinShape_Unicode => "HPyType_BuiltinShape_Unicode",
+        HPyType_BuiltinShape_Tuple => "HPyType_BuiltinShape_Tuple",
+        HPyType_BuiltinShape_List => "HPyType_BuiltinShape_List",
+        HPyType_BuiltinShape_Dict => "HPyType_BuiltinShape_Dict",
+        _ => "an unknown shape",
+    }
+}
+
+/// Whether an object's struct lies where this shape has it.
+unsafe fn has_shape(call: &Call, object: HPy, shape: HPyType_BuiltinShape) -> bool {
+    // SAFETY: the caller's handle is open.
+    unsafe {
+        let inner = call.inner;
+        let tp = ((*inner).ctx_Type)(inner, object);
+        let actual = ((*inner).ctx_Type_GetBuiltinShape)(inner, tp);
+        ((*inner).ctx_Close)(inner, tp);
+        if actual == shape {
+            return true;
+        }
+        let detail = format!(
+            "Invalid usage of {}: it got an object of another type. Expected shape {} but got {}",
+            call.name(),
+            name_of(shape),
+            name_of(actual)
+        );
+        let mut trouble = call.trouble(Misuse::OtherStruct, detail).argument(call.function, 0);
+        let mut text = String::new();
+        (call.layer().host.describe)(object, &mut text);
+        trouble.report.object = Some(text);
+        trouble.tell();
+        false
+    }
+}
+
+macro_rules! as_struct {
+    ($($function:ident => $shape:ident),*) => {
+        $(
+            unsafe extern "C" fn $function(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
+                // SAFETY: the context is one of ours, and the object has been checked.
+                unsafe {
+                    let Some(call) = Call::enter(ctx, member::$function) else { return crate::structs::nothing() };
+                    let Some(inner) = call.handle(h, 0) else { return crate::structs::nothing() };
+                    if !has_shape(&call, inner, $shape) {
+                        return crate::structs::nothing();
+                    }
+                    ((*call.inner).$function)(call.inner, inner)
+                }
+            }
+        )*
+    };
+}
+
+impl Type for Debug {
+    checked_type!();
+
+    as_struct!(
+        ctx_AsStruct_Object => HPyType_BuiltinShape_Object,
+        ctx_AsStruct_Legacy => HPyType_BuiltinShape_Legacy,
+        ctx_AsStruct_Type => HPyType_BuiltinShape_Type,
+        ctx_AsStruct_Long => HPyType_BuiltinShape_Long,
+        ctx_AsStruct_Float => HPyType_BuiltinShape_Float,
+        ctx_AsStruct_Unicode => HPyType_BuiltinShape_Unicode,
+        ctx_AsStruct_Tuple => HPyType_BuiltinShape_Tuple,
+        ctx_AsStruct_List => HPyType_BuiltinShape_List,
+        ctx_AsStruct_Dict => HPyType_BuiltinShape_Dict
+    );
+
+    unsafe extern "C" fn ctx_Type_FromSpec(
+        ctx: *mut HPyContext,
+        spec: *mut HPyType_Spec,
+        params: *mut HPyType_SpecParam,
+    ) -> HPy {
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Type_FromSpec) else { return HPy::NULL };
+            if !call.pointer(spec.cast(), 0) {
+                return HPy::NULL;
+            }
+            let mut own = Vec::new();
+            let mut next = params;
+            while !next.is_null() && (*next).kind.0 != 0 {
+                let Some(object) = call.handle((*next).object, 1) else { return HPy::NULL };
+                own.push(HPyType_SpecParam { kind: (*next).kind, object });
+                next = next.add(1);
+            }
+            own.push(HPyType_SpecParam { kind: HPyType_SpecParam_Kind(0), object: HPy::NULL });
+            let (mut copy, place) = structs::prepare(&*spec);
+            let own = if params.is_null() { null_mut() } else { own.as_mut_ptr() };
+            let inner = ((*call.inner).ctx_Type_FromSpec)(call.inner, &mut copy, own);
+            if !inner.is_null() {
+                structs::made(&call, &*spec, place, inner);
+            }
+            call.opened(inner)
+        }
+    }
+
+    unsafe extern "C" fn ctx_Type_GenericNew(
+        ctx: *mut HPyContext,
+        r#type: HPy,
+        args: *const HPy,
+        nargs: HPy_ssize_t,
+        kw: HPy,
+    ) -> HPy {
+        // SAFETY: as above.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Type_GenericNew) else { return HPy::NULL };
+            let Some(tp) = call.handle(r#type, 0) else { return HPy::NULL };
+            let Some(kw) = call.handle_or_null(kw, 3) else { return HPy::NULL };
+            if !call.at_least(nargs, 0, 2) {
+                call.has_failed();
+                return HPy::NULL;
+            }
+            // They are not looked at, and may be missing.
+            let count = if args.is_null() { 0 } else { nargs.max(0).cast_unsigned() };
+            let Some(items) = array(&call, args, count, 1) else { return HPy::NULL };
+            let items = if args.is_null() { null() } else { items.as_ptr() };
+            call.opened(((*call.inner).ctx_Type_GenericNew)(call.inner, tp, items, nargs, kw))
+        }
+    }
+
+    unsafe extern "C" fn ctx_New(ctx: *mut HPyContext, h_type: HPy, data: *mut *mut c_void) -> HPy {
+        // SAFETY: as above.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_New) else { return HPy::NULL };
+            if !call.pointer(data.cast(), 1) {
+                return HPy::NULL;
+            }
+            let Some(tp) = call.handle(h_type, 0) else { return HPy::NULL };
+            call.opened(((*call.inner).ctx_New)(call.inner, tp, data))
+        }
+    }
+
+    unsafe extern "C" fn ctx_Type_GetName(ctx: *mut HPyContext, r#type: HPy) -> *const c_char {
+        // SAFETY: as above.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Type_GetName) else { return null() };
+            let Some(tp) = call.handle(r#type, 0) else { return null() };
+            if !call.is(tp, |ctx| ctx.h_TypeType, "type", 0) {
+                return null();
+            }
+            let name = ((*call.inner).ctx_Type_GetName)(call.inner, tp);
+            if name.is_null() {
+                call.has_failed();
+                return null();
+            }
+            data::copy(&call, r#type, name, CStr::from_ptr(name).count_bytes())
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! What the Python side asks and sets.
+
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicIsize, AtomicUsize, Ordering::*};
+use std::sync::{Mutex, PoisonError};
+
+use hpy_abi::*;
+
+use crate::autogen_misuses::Misuse;
+use crate::policy;
+use crate::report::{Event, Report};
+use crate::slot::{self, Kind, NOBODY, Slot};
+use crate::thread::{CLOSED_LIMIT, Thread, next_order};
+use crate::{LAYERS, Layer, memory, place, structs, trouble};
+
+/// How many frames are kept of each opening and closing; 0 for none.
+pub static TRACES: AtomicUsize = AtomicUsize::new(0);
+/// How many bytes there may be in copies of strings whose handles are closed.
+pub static RAW_DATA_LIMIT: AtomicUsize = AtomicUsize::new(10 * 1024 * 1024);
+/// There are reports that wait for a chance to be raised.
+pub static HAS_DEFERRED: AtomicBool = AtomicBool::new(false);
+
+static DEFERRED: Mutex<Vec<Report>> = Mutex::new(Vec::new());
+
+/// Generations, and the order number that each begins with.
+static GENERATION: AtomicI64 = AtomicI64::new(0);
+static BEGINNINGS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+static ON_INVALID_HANDLE: AtomicIsize = AtomicIsize::new(0);
+static ON_INVALID_BUILDER: AtomicIsize = AtomicIsize::new(0);
+
+/// Applies what the environment variable HPY_DEBUG says.
+pub fn configure(text: &str) -> Result<(), String> {
+    policy::configure(text)?;
+    let settings = policy::settings();
+    // What has been set from Python stays if nothing is said here.
+    if text.contains("traces") {
+        TRACES.store(settings.traces(), Relaxed);
+    }
+    memory::set_always(settings.all_strings());
+    Ok(())
+}
+
+pub(crate) fn defer(report: Report) {
+    DEFERRED.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+    HAS_DEFERRED.store(true, Release);
+}
+
+pub(crate) fn take_deferred() -> Vec<Report> {
+    HAS_DEFERRED.store(false, Release);
+    core::mem::take(&mut *DEFERRED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Misuses that were to be raised, and had no chance yet.
+pub fn take_reports() -> Vec<String> {
+    take_deferred().iter().map(Report::text).collect()
+}
+
+/// Starts a generation, and gives its number.
+pub fn new_generation() -> i64 {
+    let mut beginnings = BEGINNINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    beginnings.push(next_order());
+    GENERATION.fetch_add(1, Relaxed) + 1
+}
+
+fn beginning(generation: i64) -> u64 {
+    let index = usize::try_from(generation - 1);
+    let beginnings = BEGINNINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    match index {
+        Err(_) => 0,
+        Ok(index) => beginnings.get(index).copied().unwrap_or(u64::MAX),
+    }
+}
+
+fn in_order(mut found: Vec<(u64, u32)>) -> Vec<u32> {
+    found.sort_unstable();
+    found.into_iter().map(|(_, index)| index).collect()
+}
+
+fn slots_since(generation: i64, wanted: impl Fn(slot::State) -> bool) -> Vec<u32> {
+    let since = beginning(generation);
+    let found = slot::all().filter(|(_, slot)| wanted(slot.state()) && slot.order.load(Relaxed) >= since.max(1));
+    in_order(found.map(|(index, slot)| (slot.order.load(Relaxed), index)).collect())
+}
+
+/// Open handles, in the order of their opening, without the arguments of running calls.
+pub fn open_handles(generation: i64) -> Vec<u32> {
+    slots_since(generation, |state| state.open && state.kind == Kind::Handle)
+}
+
+/// Closed handles that something is still known of, in the order of their closing.
+pub fn closed_handles(generation: i64) -> Vec<u32> {
+    let kept = |state: slot::State| !state.open && matches!(state.kind, Kind::Handle | Kind::Argument);
+    slots_since(generation, kept)
+}
+
+pub fn closed_limit() -> usize {
+    CLOSED_LIMIT.load(Relaxed)
+}
+
+pub fn set_closed_limit(limit: usize) {
+    CLOSED_LIMIT.store(limit, Relaxed);
+}
+
+pub fn raw_data_limit() -> usize {
+    RAW_DATA_LIMIT.load(Relaxed)
+}
+
+pub fn set_raw_data_limit(limit: usize) {
+    RAW_DATA_LIMIT.store(limit, Relaxed);
+}
+
+pub fn trace_limit() -> usize {
+    TRACES.load(Relaxed)
+}
+
+pub fn set_trace_limit(limit: usize) {
+    TRACES.store(limit, Relaxed);
+}
+
+/// A handle, open or closed, as Python sees it.
+pub struct Handle {
+    pub id: usize,
+    /// Borrowed, of the inner context; null when closed.
+    pub object: HPy,
+    pub is_closed: bool,
+    /// Bytes in copies of its contents; -1 without any.
+    pub raw_data_size: isize,
+    /// Where it was opened and closed, line by line.
+    pub story: String,
+}
+
+pub fn handle(index: u32) -> Handle {
+    let Some(slot) = slot::get(index) else {
+        return Handle { id: 0, object: HPy::NULL, is_closed: true, raw_data_size: -1, story: String::new() };
+    };
+    let is_closed = !slot.state().open;
+    // SAFETY: read only, for a report.
+    let copies = unsafe { slot.extra() }.map_or(0, |extra| extra.copies.iter().map(|(_, size)| size).sum::<usize>());
+    Handle {
+        // Never 0, and even, as addresses are.
+        id: (index as usize + 1) * 16,
+        object: if is_closed { HPy::NULL } else { HPy { _i: slot.inner.load(Relaxed) } },
+        is_closed,
+        raw_data_size: if copies == 0 { -1 } else { copies.cast_signed() },
+        story: story(slot),
+    }
+}
+
+fn line(what: &str, event: &Event) -> String {
+    let mut text = format!("{what} by {}", event.by);
+    if !event.caller.is_empty() {
+        text += &format!(" in {}", event.caller);
+    }
+    if event.ip != 0 {
+        text += &format!(", at {}", place::describe(event.ip));
+    }
+    if let Some(python) = &event.python {
+        text += &format!("\n  {python}");
+    }
+    for ip in &event.trace {
+        text += &format!("\n  {}", place::describe(*ip));
+    }
+    text
+}
+
+fn story(slot: &Slot) -> String {
+    let mut text = line("opened", &trouble::opened(slot));
+    if !slot.state().open {
+        text = format!("{text}\n{}", line("closed", &trouble::closed(slot)));
+    }
+    text
+}
+
+/// Closes a handle that an extension left open.
+///
+/// # Safety
+/// The caller holds the interpreter, and the extension does not use the handle any more.
+pub unsafe fn force_close(index: u32) {
+    let layer = LAYERS.lock().unwrap_or_else(PoisonError::into_inner).first().copied();
+    let (Some(layer), Some(slot)) = (layer, slot::get(index)) else { return };
+    if slot.state().open && slot.state().kind == Kind::Handle {
+        let inner = HPy { _i: slot.inner.load(Relaxed) };
+        Thread::here().close(index, slot, slot::Mark { by: NOBODY, ip: 0 }, u32::MAX);
+        // SAFETY: the handle was open.
+        unsafe { ((*layer.inner).ctx_Close)(layer.inner, inner) };
+    }
+}
+
+/// What runs in place of the policy, as in 0.9.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Callback {
+    InvalidHandle,
+    InvalidBuilder,
+}
+
+impl Callback {
+    fn place(self) -> &'static AtomicIsize {
+        match self {
+            Callback::InvalidHandle => &ON_INVALID_HANDLE,
+            Callback::InvalidBuilder => &ON_INVALID_BUILDER,
+        }
+    }
+}
+
+/// Sets or, with null, removes a callback.
+///
+/// # Safety
+/// The handle is of the inner context, and becomes ours; the caller holds the interpreter.
+pub unsafe fn set_callback(which: Callback, callable: HPy) {
+    let old = which.place().swap(callable._i, AcqRel);
+    let layer = LAYERS.lock().unwrap_or_else(PoisonError::into_inner).first().copied();
+    if let Some(layer) = layer.filter(|_| old != 0) {
+        // SAFETY: it was ours.
+        unsafe { ((*layer.inner).ctx_Close)(layer.inner, HPy { _i: old }) };
+    }
+}
+
+/// The callback for a misuse, borrowed.
+pub(crate) fn callback_for(misuse: Misuse) -> Option<HPy> {
+    let which = match misuse {
+        Misuse::BuilderUsedUp => Callback::InvalidBuilder,
+        Misuse::UseAfterClose
+        | Misuse::ClosedTwice
+        | Misuse::ArgumentClosed
+        | Misuse::ConstantClosed
+        | Misuse::BorrowedReturned
+        | Misuse::ArgumentKept => Callback::InvalidHandle,
+        _ => return None,
+    };
+    let value = which.place().load(Acquire);
+    (value != 0).then_some(HPy { _i: value })
+}
+
+/// # Safety
+/// The caller holds the interpreter.
+pub(crate) unsafe fn call(inner: *mut HPyContext, callback: HPy) {
+    // SAFETY: as this function's; the callback is kept.
+    unsafe {
+        let result = ((*inner).ctx_CallTupleDict)(inner, callback, HPy::NULL, HPy::NULL);
+        if result.is_null() {
+            eprintln!("HPy debug mode: the callback for invalid handles failed");
+            ((*inner).ctx_Err_WriteUnraisable)(inner, callback);
+        } else {
+            ((*inner).ctx_Close)(inner, result);
+        }
+    }
+}
+
+/// Something that an extension has not closed.
+pub struct Leak {
+    pub identifier: &'static str,
+    pub text: String,
+    /// Borrowed, of the inner context; null if there is no object.
+    pub object: HPy,
+}
+
+/// Open handles, builders, trackers and buffers of a generation and later ones.
+pub fn leaks(generation: i64) -> Vec<Leak> {
+    let kind = |state: slot::State| state.open && !matches!(state.kind, Kind::Constant | Kind::Argument);
+    let found = slots_since(generation, kind).into_iter().filter_map(slot::get);
+    let mut leaks: Vec<_> = found
+        .filter_map(|slot| {
+            let (misuse, object) = match slot.state().kind {
+                Kind::Handle => (Misuse::LeakedHandle, HPy { _i: slot.inner.load(Relaxed) }),
+                Kind::ListBuilder | Kind::TupleBuilder => (Misuse::LeakedBuilder, HPy::NULL),
+                Kind::Tracker => (Misuse::LeakedTracker, HPy::NULL),
+                _ => return None,
+            };
+            Some(Leak { identifier: misuse.identifier(), text: leak_text(misuse, slot), object })
+        })
+        .collect();
+    leaks.extend(structs::open_buffers(beginning(generation)).into_iter().map(|detail| Leak {
+        identifier: Misuse::LeakedBuffer.identifier(),
+        text: Report::new(Misuse::LeakedBuffer, detail).text(),
+        object: HPy::NULL,
+    }));
+    leaks
+}
+
+fn leak_report(misuse: Misuse, slot: &Slot) -> Report {
+    let event = trouble::opened(slot);
+    let what = match misuse {
+        Misuse::LeakedBuilder => "a builder",
+        Misuse::LeakedTracker => "a tracker",
+        _ => "a handle",
+    };
+    let whose = if event.caller.is_empty() { String::new() } else { format!(" by {}", event.caller) };
+    let mut report = Report::new(misuse, format!("{what} was left open{whose}"));
+    report.caller = event.caller.clone();
+    report.ip = event.ip;
+    report.opened = Some(event);
+    report
+}
+
+fn leak_text(misuse: Misuse, slot: &Slot) -> String {
+    leak_report(misuse, slot).text()
+}
+
+/// Records everything that is still open, and gives the summary: for the end of a program.
+///
+/// # Safety
+/// The caller holds the interpreter.
+pub unsafe fn finish() -> Option<String> {
+    let kind = |state: slot::State| state.open && !matches!(state.kind, Kind::Constant | Kind::Argument);
+    for slot in slots_since(0, kind).into_iter().filter_map(slot::get) {
+        let misuse = match slot.state().kind {
+            Kind::Handle => Misuse::LeakedHandle,
+            Kind::ListBuilder | Kind::TupleBuilder => Misuse::LeakedBuilder,
+            Kind::Tracker => Misuse::LeakedTracker,
+            _ => continue,
+        };
+        policy::record(&leak_report(misuse, slot));
+    }
+    policy::summary()
+}
+
+/// The first layer there is.
+pub(crate) fn layer() -> Option<&'static Layer> {
+    LAYERS.lock().unwrap_or_else(PoisonError::into_inner).first().copied()
+}
+
+/// Something read or wrote a copy of a string that it must not: reports it, and ends the process.
+pub(crate) unsafe fn fault(address: usize, write: Option<bool>, ip: usize) -> ! {
+    let (misuse, tag, what) = match memory::find(address) {
+        memory::Found::Closed { tag, .. } if write != Some(true) => {
+            (Misuse::DataAfterClose, Some(tag), "the buffer of a closed handle was read")
+        }
+        memory::Found::Closed { tag, .. } => {
+            (Misuse::DataAfterClose, Some(tag), "the buffer of a closed handle was written")
+        }
+        memory::Found::Open { tag, .. } => (Misuse::DataWritten, Some(tag), "a read-only buffer was written"),
+        memory::Found::Not => (Misuse::DataAfterClose, None, "a buffer of debug mode was used"),
+    };
+    let mut report = Report::new(misuse, what.to_string());
+    if let Some(frame) = Thread::known().and_then(Thread::current) {
+        report.caller = frame.function.get().map(|function| function.name.clone()).unwrap_or_default();
+    }
+    report.ip = ip.wrapping_add(1);
+    report.stack = place::capture(16);
+    if let Some(slot) = tag.and_then(|tag| slot::get(tag as u32)) {
+        report.opened = Some(trouble::opened(slot));
+        report.function = trouble::name_of((tag.unwrap_or(0) >> 32) as u16);
+        if !slot.state().open {
+            report.closed = Some(trouble::closed(slot));
+            report.object = crate::summary::of_closed(slot);
+        }
+    }
+    policy::record(&report);
+    eprintln!("{}", report.text());
+    std::process::abort()
+}

@@ -1,0 +1,170 @@
+//! Debug mode: a layer over another context that checks how an extension uses the API.
+//!
+//! It knows no interpreter. What it needs of one beside the API is a few functions, [`Host`], that come from whoever loads extensions.
+//!
+//! * [`context`] gives the context that a binary is initialised with. Python's calls arrive there, through the trampolines of the
+//!   binary: `enter` gives each call a context and handles of its own, and looks at what is left when it returns.
+//! * The functions of those contexts are in `functions`, one file for each family that needs thought; the rest is generated from the
+//!   spec's columns (`autogen_functions.rs`). `call` checks who calls and what is passed; `record` keeps where each call comes from.
+//! * A handle is an index and a generation (`slot`), so anything else is recognised. `extra` is what few of them need.
+//! * `thread` has what belongs to a thread: its calls, their contexts, its slots.
+//! * `fields` and `structs` follow HPyFields, HPyGlobals and the structs they lie in; `memory` has copies of strings that can be locked.
+//! * A misuse becomes a report (`trouble`, [`report`]), with places in the source (`place`), and what happens then is up to [`policy`].
+//! * [`inspect`] is for the Python side.
+//!
+//! Nothing here may panic in a way that reaches C: the profile aborts on a panic, and no code relies on one.
+#![allow(non_snake_case, non_upper_case_globals, reason = "the API keeps its C names")]
+
+mod autogen_enter;
+mod autogen_functions;
+mod autogen_misuses;
+
+mod call;
+mod enter;
+mod extra;
+mod fault;
+mod fields;
+mod functions;
+pub mod inspect;
+mod memory;
+mod names;
+mod place;
+pub mod policy;
+mod record;
+pub mod report;
+mod slot;
+mod structs;
+mod summary;
+mod thread;
+mod trouble;
+
+use core::ffi::CStr;
+use core::ptr::null_mut;
+use std::sync::{Mutex, Once, PoisonError};
+
+use hpy_abi::*;
+
+pub use autogen_functions::FUNCTIONS;
+pub use autogen_misuses::Misuse;
+pub use summary::{Taken, Value};
+
+use slot::{Kind, Mark, NOBODY, Place};
+
+/// What debug mode asks of the interpreter beside the API.
+pub struct Host {
+    /// Appends type and repr of an object. Keeps a pending exception, and never fails.
+    pub describe: unsafe fn(object: HPy, text: &mut String),
+    /// The innermost line of Python that is running: `app.py:12 in main`. Keeps a pending exception.
+    pub python_place: unsafe fn() -> Option<String>,
+    /// Raises the exception for a misuse; one that is pending becomes its context.
+    pub raise: unsafe fn(identifier: &str, text: &str),
+    /// Whether the calling thread holds the interpreter.
+    pub holds_interpreter: unsafe fn() -> bool,
+    /// A number for the current interpreter.
+    pub interpreter: unsafe fn() -> usize,
+    /// Tells the user. Keeps a pending exception.
+    pub warn: unsafe fn(text: &str),
+    /// The same number for each handle to an object.
+    pub identity: unsafe fn(object: HPy) -> usize,
+    /// Quickly: the name of the type, and the value if it is a simple one. Runs no code of others.
+    pub take_down: unsafe fn(object: HPy, taken: &mut Taken),
+}
+
+/// The functions that check.
+pub(crate) struct Debug;
+
+/// Debug mode over one context. Never freed.
+pub(crate) struct Layer {
+    pub inner: *mut HPyContext,
+    pub host: &'static Host,
+    /// With the constants, and without a frame.
+    table: HPyContext,
+    /// What binaries are initialised with.
+    outer: *mut HPyContext,
+}
+
+// SAFETY: written before it is published; contexts are shared by all threads anyway.
+unsafe impl Sync for Layer {}
+// SAFETY: as above.
+unsafe impl Send for Layer {}
+
+const NAME: &CStr = c"HPy Debug Mode ABI";
+
+impl Layer {
+    /// A copy of the table, for a new context.
+    pub fn table(&self) -> HPyContext {
+        // SAFETY: a context is plain words.
+        unsafe { core::ptr::read(&raw const self.table) }
+    }
+}
+
+static LAYERS: Mutex<Vec<&'static Layer>> = Mutex::new(Vec::new());
+
+/// The context of debug mode over `inner`. Null with MemoryError set if there is no memory for it.
+///
+/// # Safety
+/// `inner` is complete and stays; the caller holds the interpreter.
+pub unsafe fn context(inner: *mut HPyContext, host: &'static Host) -> *mut HPyContext {
+    static FAULTS: Once = Once::new();
+    FAULTS.call_once(|| memory::install(inspect::fault));
+    let mut layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(layer) = layers.iter().find(|layer| layer.inner == inner) {
+        return layer.outer;
+    }
+    let table = record::recording(runtime::context::<Debug>(NAME, null_mut()));
+    let layer = Box::leak(Box::new(Layer { inner, host, table, outer: null_mut() }));
+    // SAFETY: as this function's.
+    if !unsafe { open_constants(layer) } {
+        // SAFETY: as above.
+        unsafe { ((*inner).ctx_Err_NoMemory)(inner) };
+        return null_mut();
+    }
+    // The context keeps a pointer to the layer, which is not moved any more.
+    let layer: *mut Layer = layer;
+    // SAFETY: the layer is ours until it is in the list.
+    unsafe {
+        (*layer).outer = thread::detached(&*layer);
+        layers.push(&*layer);
+        (*layer).outer
+    }
+}
+
+/// Gives the constants handles of their own.
+unsafe fn open_constants(layer: &mut Layer) -> bool {
+    for index in constants() {
+        let offset = offset_of_member(index);
+        // SAFETY: the member at this index is a handle, in both.
+        unsafe {
+            let inner = (*layer.inner.byte_add(offset).cast::<HPy>())._i;
+            let Some((number, slot)) = slot::allocate() else { return false };
+            slot.order.store(thread::next_order(), core::sync::atomic::Ordering::Relaxed);
+            let token =
+                slot.open(number, Kind::Constant, Place::default(), inner, Mark { by: NOBODY, ip: 0 }, u32::MAX);
+            let place = (&raw mut layer.table).byte_add(offset).cast::<HPy>();
+            *place = HPy { _i: token.encode() };
+        }
+    }
+    true
+}
+
+/// The indices of members that are handles.
+fn constants() -> impl Iterator<Item = usize> {
+    let is_constant = |index: &usize| FUNCTIONS.get(*index).is_some_and(|member| member.name.starts_with("h_"));
+    (0..MEMBER_COUNT).filter(is_constant)
+}
+
+/// Tells debug mode about a module that was made with a context of its own.
+///
+/// # Safety
+/// The definition is complete and stays.
+pub unsafe fn loaded(ctx: *mut HPyContext, name: &str, definition: *mut HPyModuleDef) {
+    let ours = LAYERS.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|layer| layer.outer == ctx);
+    if !ours {
+        return;
+    }
+    // SAFETY: as this function's.
+    unsafe {
+        names::register_definitions(name, (*definition).defines);
+        fields::list_globals((*definition).globals);
+    }
+}

@@ -1,0 +1,505 @@
+//! Types of extensions: their structs, and the functions that have no context, tp_traverse and tp_destroy.
+
+use core::cell::RefCell;
+use core::ffi::{CStr, c_int, c_void};
+use core::mem::transmute;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use hpy_abi::*;
+
+use crate::autogen_misuses::Misuse;
+use crate::call::Call;
+use crate::names::{self, Function};
+use crate::thread::{FORBIDDEN, Thread, next_order};
+use crate::trouble::Trouble;
+use crate::{Layer, fields, inspect};
+
+/// A type made from a spec. Never freed.
+#[derive(PartialEq, Eq, Hash)]
+pub struct Type {
+    pub name: String,
+    /// Of the struct, 0 if it is the base's.
+    pub size: usize,
+    /// What the bases' structs take of it.
+    base_size: usize,
+    pub shape: HPyType_BuiltinShape,
+    /// Its instances' fields are followed: it has a tp_traverse, and we are told when an instance goes.
+    pub followed: bool,
+}
+
+#[derive(Default)]
+struct Known {
+    types: HashSet<&'static Type>,
+    /// By the identity of the type object; one that is gone may stand here until its place is taken.
+    by_identity: HashMap<usize, &'static Type>,
+    /// Where HPyMember_OBJECT attributes lie in their structs: Python stores to these fields.
+    member_offsets: HashSet<usize>,
+    /// The structs of live objects whose fields are followed: beginning and size.
+    live: BTreeMap<usize, usize>,
+    /// What has been told, so that it is told once.
+    told: HashSet<(usize, usize)>,
+    /// Buffers that have been filled and not yet released, of types that want to know.
+    buffers: Vec<Buffer>,
+    /// The HPy_bf_getbuffer functions of those types.
+    fillers: HashSet<usize>,
+    /// Specs whose definitions have been replaced, by where they were and what was in them.
+    replaced: HashMap<(usize, Vec<usize>), usize>,
+}
+
+struct Buffer {
+    object: usize,
+    memory: usize,
+    internal: usize,
+    order: u64,
+    by: &'static Function,
+}
+
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+fn with<T>(use_it: impl FnOnce(&mut Known) -> T) -> T {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    use_it(known.get_or_insert_default())
+}
+
+/// Runs a function of an extension that may call nothing of the API.
+pub fn forbidding<T>(thread: &Thread, run: impl FnOnce() -> T) -> T {
+    let before = thread.flags.fetch_or(FORBIDDEN, Relaxed);
+    let result = run();
+    if before & FORBIDDEN == 0 {
+        thread.flags.fetch_and(!FORBIDDEN, Relaxed);
+    }
+    result
+}
+
+/// How many types can be followed at the same time; of further ones, tp_traverse and tp_destroy are called without us.
+const POOL: usize = 1024;
+
+struct Place {
+    of: AtomicPtr<Type>,
+    traverse: AtomicUsize,
+    destroy: AtomicUsize,
+}
+
+static PLACES: [Place; POOL] = [const {
+    Place { of: AtomicPtr::new(core::ptr::null_mut()), traverse: AtomicUsize::new(0), destroy: AtomicUsize::new(0) }
+}; POOL];
+static USED: AtomicUsize = AtomicUsize::new(0);
+
+type Destroy = unsafe extern "C" fn(*mut c_void);
+type Traverse = unsafe extern "C" fn(*mut c_void, HPyFunc_visitproc, *mut c_void) -> c_int;
+
+/// One function for each place of the pool, as they have no other way to know which type they are called for.
+macro_rules! pool {
+    ($function:ident: $($row:literal)*) => {
+        [$([
+            $function::<{ $row * 16 }>, $function::<{ $row * 16 + 1 }>, $function::<{ $row * 16 + 2 }>,
+            $function::<{ $row * 16 + 3 }>, $function::<{ $row * 16 + 4 }>, $function::<{ $row * 16 + 5 }>,
+            $function::<{ $row * 16 + 6 }>, $function::<{ $row * 16 + 7 }>, $function::<{ $row * 16 + 8 }>,
+            $function::<{ $row * 16 + 9 }>, $function::<{ $row * 16 + 10 }>, $function::<{ $row * 16 + 11 }>,
+            $function::<{ $row * 16 + 12 }>, $function::<{ $row * 16 + 13 }>, $function::<{ $row * 16 + 14 }>,
+            $function::<{ $row * 16 + 15 }>,
+        ]),*]
+    };
+    ($function:ident) => {
+        pool!($function: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37
+            38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63)
+    };
+}
+
+static DESTROYERS: [[Destroy; 16]; POOL / 16] = pool!(destroy);
+static TRAVERSERS: [[Traverse; 16]; POOL / 16] = pool!(traverse);
+
+unsafe extern "C" fn destroy<const N: usize>(data: *mut c_void) {
+    // SAFETY: the runtime calls this for the type that has the place.
+    unsafe { destroy_at(&PLACES[N], data) }
+}
+
+unsafe extern "C" fn traverse<const N: usize>(data: *mut c_void, visit: HPyFunc_visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: as above.
+    unsafe { traverse_at(&PLACES[N], data, visit, arg) }
+}
+
+unsafe fn destroy_at(place: &Place, data: *mut c_void) {
+    // SAFETY: the place holds the extension's function, or 0 if it has none.
+    unsafe {
+        if let Some(real) = transmute::<usize, HPyFunc_destroyfunc>(place.destroy.load(Acquire)) {
+            forbidding(Thread::here(), || real(data));
+        }
+    }
+    fields::forget(data.addr());
+    with(|known| known.live.remove(&data.addr()));
+}
+
+/// What a tp_traverse visits.
+struct Visiting {
+    visit: HPyFunc_visitproc,
+    arg: *mut c_void,
+    data: usize,
+    seen: RefCell<Vec<usize>>,
+    stopped: bool,
+    of: &'static Type,
+}
+
+unsafe fn traverse_at(place: &Place, data: *mut c_void, visit: HPyFunc_visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: the place holds the extension's function and its type; the runtime passes the struct of an instance.
+    unsafe {
+        let (Some(real), Some(of)) =
+            (transmute::<usize, HPyFunc_traverseproc>(place.traverse.load(Acquire)), place.of.load(Acquire).as_ref())
+        else {
+            return 0;
+        };
+        // The structs of the base are visited by the base's function, whose fields this one need not see.
+        let full: Vec<_> = fields::full(data.addr());
+        let mut visiting = Visiting { visit, arg, data: data.addr(), seen: RefCell::default(), stopped: false, of };
+        let result = forbidding(Thread::here(), || real(data, Some(visit_field), (&raw mut visiting).cast()));
+        if !visiting.stopped {
+            let seen = visiting.seen.borrow();
+            let own = data.addr() + of.base_size..data.addr() + of.size;
+            for field in full.iter().filter(|field| own.contains(field) && !seen.contains(field)) {
+                not_visited(of, field - data.addr());
+            }
+        }
+        result
+    }
+}
+
+unsafe extern "C" fn visit_field(field: *mut HPyField, arg: *mut c_void) -> c_int {
+    // SAFETY: `traverse_at` passed this, and the extension hands it on; a field is a word in its struct.
+    unsafe {
+        let visiting = &mut *arg.cast::<Visiting>();
+        let address = field.addr();
+        visiting.seen.borrow_mut().push(address);
+        let offset = address.wrapping_sub(visiting.data);
+        if (*field)._i != 0 && fields::owner_of(address).is_none() && !is_member(offset) {
+            no_field(visiting.of, offset);
+            return 0;
+        }
+        let result = visiting.visit.map_or(0, |visit| visit(field, visiting.arg));
+        visiting.stopped |= result != 0;
+        result
+    }
+}
+
+fn is_member(offset: usize) -> bool {
+    with(|known| known.member_offsets.contains(&offset))
+}
+
+#[cold]
+fn not_visited(of: &'static Type, offset: usize) {
+    tell_once(of, offset, Misuse::FieldNotVisited, || {
+        format!(
+            "HPy_tp_traverse of {} does not visit the field at offset {offset} of the struct, which refers to an object",
+            of.name
+        )
+    });
+}
+
+#[cold]
+fn no_field(of: &'static Type, offset: usize) {
+    tell_once(of, offset, Misuse::VisitedNoField, || {
+        let place =
+            if offset < of.size { format!("at offset {offset} of the struct") } else { "outside of the struct".into() };
+        format!("HPy_tp_traverse of {} visits something {place} that no HPyField_Store has written", of.name)
+    });
+}
+
+fn tell_once(of: &'static Type, offset: usize, misuse: Misuse, detail: impl FnOnce() -> String) {
+    let key = (core::ptr::from_ref(of).addr(), offset << 8 | misuse as usize);
+    if !with(|known| known.told.insert(key)) {
+        return;
+    }
+    let Some(layer) = inspect::layer() else { return };
+    let thread = Thread::here();
+    let mut trouble = Trouble::of(layer, Some(thread), None, misuse, detail());
+    trouble.report.caller = format!("{}: HPy_tp_traverse", of.name);
+    forbidding(thread, || trouble.tell());
+}
+
+/// Makes a type known, and gives the spec that the runtime is to make it from.
+///
+/// # Safety
+/// The spec is complete, and its definitions stay.
+pub unsafe fn prepare(spec: &HPyType_Spec) -> (HPyType_Spec, Option<usize>) {
+    // SAFETY: as this function's; the kind says which part of the union is in use.
+    unsafe {
+        let name = names::text(spec.name);
+        names::register_definitions(&name, spec.defines);
+        let mut defines = Vec::new();
+        let mut next = spec.defines;
+        while !next.is_null() && !(*next).is_null() {
+            defines.push(*next);
+            next = next.add(1);
+        }
+        let find = |slot: HPySlot_Slot| {
+            let found =
+                defines.iter().find(|define| (***define).kind == HPyDef_Kind_Slot && (***define).u.slot.slot == slot);
+            found.and_then(|define| (**define).u.slot.r#impl)
+        };
+        for define in &defines {
+            if (**define).kind == HPyDef_Kind_Member
+                && matches!((**define).u.member.r#type, HPyMember_OBJECT | HPyMember_OBJECT_EX)
+            {
+                let offset = (**define).u.member.offset as usize;
+                with(|known| known.member_offsets.insert(offset));
+            }
+        }
+        if let (Some(fill), Some(_)) = (find(HPy_bf_getbuffer), find(HPy_bf_releasebuffer)) {
+            with(|known| known.fillers.insert(fill as usize));
+        }
+        let (traverse, destroy) = (find(HPy_tp_traverse), find(HPy_tp_destroy));
+        let mut copy = HPyType_Spec { ..core::ptr::read(spec) };
+        if traverse.is_none() && destroy.is_none() {
+            return (copy, None);
+        }
+        let functions = [traverse, destroy].map(|function| function.map_or(0, |function| function as usize));
+        let mut content: Vec<usize> = defines.iter().map(|define| define.addr()).collect();
+        content.extend(functions);
+        // A spec that is used again gets the same replacement, so that the runtime recognises it.
+        let key = (spec.defines.addr(), content);
+        if let Some(place) = with(|known| known.replaced.get(&key).copied()) {
+            copy.defines = core::ptr::with_exposed_provenance_mut(REPLACED[place].load(Acquire));
+            return (copy, Some(place));
+        }
+        let place = USED.fetch_add(1, Relaxed);
+        let Some(entry) = PLACES.get(place) else { return (copy, None) };
+        entry.traverse.store(functions[0], Release);
+        entry.destroy.store(functions[1], Release);
+        let ours = |slot| {
+            let function = match slot {
+                HPy_tp_traverse => transmute::<Traverse, HPyCFunction>(TRAVERSERS[place / 16][place % 16]),
+                _ => transmute::<Destroy, HPyCFunction>(DESTROYERS[place / 16][place % 16]),
+            };
+            let slot = HPySlot { slot, r#impl: function, cpy_trampoline: function };
+            Box::into_raw(Box::new(HPyDef { kind: HPyDef_Kind_Slot, u: HPyDefUnion { slot } }))
+        };
+        // One by one: what is wrong with the list is for the runtime to find.
+        for define in &mut defines {
+            if (**define).kind == HPyDef_Kind_Slot
+                && matches!((**define).u.slot.slot, HPy_tp_traverse | HPy_tp_destroy)
+                && (**define).u.slot.r#impl.is_some()
+            {
+                *define = ours((**define).u.slot.slot);
+            }
+        }
+        if destroy.is_none() {
+            defines.push(ours(HPy_tp_destroy));
+        }
+        defines.push(core::ptr::null_mut());
+        copy.defines = Box::leak(defines.into_boxed_slice()).as_mut_ptr();
+        REPLACED[place].store(copy.defines.expose_provenance(), Release);
+        with(|known| known.replaced.insert(key, place));
+        (copy, Some(place))
+    }
+}
+
+/// The definitions in place of an extension's, by the place in the pool.
+static REPLACED: [AtomicUsize; POOL] = [const { AtomicUsize::new(0) }; POOL];
+
+/// The type has been made.
+///
+/// # Safety
+/// The spec is the one it was made from; the inner handle is open.
+pub unsafe fn made(call: &Call, spec: &HPyType_Spec, place: Option<usize>, inner: HPy) {
+    // SAFETY: as this function's.
+    unsafe {
+        let base = base_of(call, inner).and_then(|base| {
+            let found = find(call, base);
+            ((*call.inner).ctx_Close)(call.inner, base);
+            found
+        });
+        let base_size = base.map_or(0, |base| base.size);
+        let own = spec.basicsize.max(0) as usize;
+        let followed = place.is_some_and(|place| PLACES[place].traverse.load(Relaxed) != 0);
+        let of = Type {
+            name: names::text(spec.name),
+            size: if own == 0 { base_size } else { own },
+            base_size,
+            shape: spec.builtin_shape,
+            followed: followed || base.is_some_and(|base| base.followed),
+        };
+        // Types are made from few specs, however many they are.
+        let of = with(|known| match known.types.get(&of) {
+            Some(same) => *same,
+            None => {
+                let of: &'static Type = Box::leak(Box::new(of));
+                known.types.insert(of);
+                of
+            }
+        });
+        if let Some(place) = place {
+            PLACES[place].of.store(core::ptr::from_ref(of).cast_mut(), Release);
+        }
+        let identity = (call.layer().host.identity)(inner);
+        with(|known| known.by_identity.insert(identity, of));
+    }
+}
+
+/// A new handle to a type's first base. None without one, or if it can't be asked for.
+unsafe fn base_of(call: &Call, tp: HPy) -> Option<HPy> {
+    // SAFETY: the caller's handle is open.
+    unsafe {
+        let base = ((*call.inner).ctx_GetAttr_s)(call.inner, tp, c"__base__".as_ptr());
+        if base.is_null() {
+            ((*call.inner).ctx_Err_Clear)(call.inner);
+            return None;
+        }
+        if base == (*call.inner).h_None || ((*call.inner).ctx_Is)(call.inner, base, (*call.inner).h_None) != 0 {
+            ((*call.inner).ctx_Close)(call.inner, base);
+            return None;
+        }
+        Some(base)
+    }
+}
+
+/// What is known of a type or the nearest of its bases. The handle stays the caller's.
+///
+/// # Safety
+/// The inner handle is an open one of a type, and no exception is pending.
+unsafe fn find(call: &Call, tp: HPy) -> Option<&'static Type> {
+    // SAFETY: as this function's.
+    unsafe {
+        let mut tp = ((*call.inner).ctx_Dup)(call.inner, tp);
+        loop {
+            let identity = (call.layer().host.identity)(tp);
+            let known = with(|known| known.by_identity.get(&identity).copied());
+            let found = known.filter(|of| is_named(call, tp, &of.name));
+            let next = if found.is_some() { None } else { base_of(call, tp) };
+            ((*call.inner).ctx_Close)(call.inner, tp);
+            match next {
+                Some(base) => tp = base,
+                None => return found,
+            }
+        }
+    }
+}
+
+/// Whether it is still the type that has been made with this name.
+unsafe fn is_named(call: &Call, tp: HPy, name: &str) -> bool {
+    // SAFETY: the caller's handle is open; the name lives as long as the type.
+    unsafe {
+        let own = ((*call.inner).ctx_Type_GetName)(call.inner, tp);
+        if own.is_null() {
+            ((*call.inner).ctx_Err_Clear)(call.inner);
+            return false;
+        }
+        CStr::from_ptr(own).to_bytes() == name.rsplit('.').next().unwrap_or(name).as_bytes()
+    }
+}
+
+/// The type and the struct of an object, if an extension made its type.
+///
+/// # Safety
+/// The inner handle is open, and no exception is pending.
+pub unsafe fn of(call: &Call, object: HPy) -> Option<(&'static Type, usize)> {
+    // SAFETY: as this function's.
+    unsafe {
+        let inner = call.inner;
+        let tp = ((*inner).ctx_Type)(inner, object);
+        if tp.is_null() {
+            return None;
+        }
+        let found = find(call, tp);
+        ((*inner).ctx_Close)(inner, tp);
+        let found = found?;
+        let as_struct = match found.shape {
+            HPyType_BuiltinShape_Legacy => (*inner).ctx_AsStruct_Legacy,
+            HPyType_BuiltinShape_Type => (*inner).ctx_AsStruct_Type,
+            HPyType_BuiltinShape_Long => (*inner).ctx_AsStruct_Long,
+            HPyType_BuiltinShape_Float => (*inner).ctx_AsStruct_Float,
+            HPyType_BuiltinShape_Unicode => (*inner).ctx_AsStruct_Unicode,
+            HPyType_BuiltinShape_Tuple => (*inner).ctx_AsStruct_Tuple,
+            HPyType_BuiltinShape_List => (*inner).ctx_AsStruct_List,
+            HPyType_BuiltinShape_Dict => (*inner).ctx_AsStruct_Dict,
+            _ => (*inner).ctx_AsStruct_Object,
+        };
+        Some((found, as_struct(inner, object).addr()))
+    }
+}
+
+/// An object's struct is alive, and its fields are followed.
+pub fn is_alive(data: usize, size: usize) {
+    with(|known| known.live.insert(data, size));
+}
+
+/// The live struct around an address.
+pub fn around(address: usize) -> Option<usize> {
+    with(|known| {
+        let (start, size) = known.live.range(..=address).next_back()?;
+        (address < start + size).then_some(*start)
+    })
+}
+
+/// Whether a field of an object has this content and is one that Python stores to.
+///
+/// # Safety
+/// The struct is alive and as large as the type says.
+pub unsafe fn member_holds(of: &Type, data: usize, value: isize) -> bool {
+    let offsets: Vec<_> = with(|known| known.member_offsets.iter().copied().collect());
+    offsets.into_iter().filter(|offset| offset + size_of::<isize>() <= of.size).any(|offset| {
+        // SAFETY: as this function's; the offset is inside.
+        unsafe { core::ptr::with_exposed_provenance::<isize>(data + offset).read_unaligned() == value }
+    })
+}
+
+/// Whether a word of the struct has this value, whatever it is for.
+///
+/// # Safety
+/// The struct is alive and as large as the type says.
+pub unsafe fn lies_in(of: &Type, data: usize, value: isize) -> bool {
+    (0..of.size / size_of::<isize>()).any(|word| {
+        // SAFETY: as this function's; structs are aligned for a pointer.
+        unsafe {
+            core::ptr::with_exposed_provenance::<isize>(data + word * size_of::<isize>()).read_unaligned() == value
+        }
+    })
+}
+
+/// What an extension gets for the struct of an object that has none, so that it does not write through null: zeroes, which the
+/// next misuse of the kind finds as the last one left them.
+pub fn nothing() -> *mut c_void {
+    static NOTHING: Nothing = Nothing(core::cell::UnsafeCell::new([0; 4096]));
+    NOTHING.0.get().cast()
+}
+
+#[repr(align(64))]
+struct Nothing(core::cell::UnsafeCell<[u8; 4096]>);
+
+// SAFETY: nobody relies on what is in it.
+unsafe impl Sync for Nothing {}
+
+/// A buffer has been filled.
+pub unsafe fn opened_buffer(layer: &Layer, object: HPy, buffer: &HPy_buffer, by: &'static Function) {
+    // SAFETY: the object is alive.
+    let object = unsafe { (layer.host.identity)(object) };
+    let (memory, internal) = (buffer.buf.addr(), buffer.internal.addr());
+    with(|known| {
+        if known.fillers.contains(&by.address) {
+            known.buffers.push(Buffer { object, memory, internal, order: next_order(), by });
+        }
+    });
+}
+
+/// A buffer is being released. False if it is not one that was filled, or has been released before.
+pub unsafe fn released_buffer(layer: &Layer, object: HPy, buffer: &HPy_buffer) -> bool {
+    // SAFETY: the object is alive.
+    let object = unsafe { (layer.host.identity)(object) };
+    let (memory, internal) = (buffer.buf.addr(), buffer.internal.addr());
+    with(|known| {
+        let same = |open: &Buffer| (open.object, open.memory, open.internal) == (object, memory, internal);
+        let position = known.buffers.iter().rposition(same);
+        if let Some(position) = position {
+            known.buffers.swap_remove(position);
+        }
+        position.is_some()
+    })
+}
+
+/// Buffers that were filled since, and have not been released: in words.
+pub fn open_buffers(since: u64) -> Vec<String> {
+    with(|known| {
+        let open = known.buffers.iter().filter(|buffer| buffer.order >= since);
+        open.map(|buffer| format!("a buffer that {} filled has not been released", buffer.by.name)).collect()
+    })
+}

@@ -1,0 +1,346 @@
+//! Threads, and the contexts that their calls get.
+//!
+//! Each call of an extension's function gets a context of its own, for the length of that call: so a context that was kept is found
+//! out. They are used again in turn, much later.
+
+use core::cell::{Cell, UnsafeCell};
+use core::ptr::{null, null_mut};
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use hpy_abi::*;
+
+use crate::Layer;
+use crate::names::Function;
+use crate::report::Report;
+use crate::slot::{self, Kind, Mark, Place, Slot, Token};
+use crate::summary::Tale;
+use crate::{inspect, memory};
+
+/// How many contexts of a thread are idle before one is used again.
+const RING: usize = 32;
+
+/// A call of an extension's function. Its address is the context's `_private`.
+#[repr(C)]
+pub struct Frame {
+    /// The return address of the last call through the context; written by `record`, which knows that this comes first.
+    pub ip: Cell<usize>,
+    pub thread: Cell<*const Thread>,
+    /// What the processor has in the register that tells threads apart.
+    pub owner: Cell<usize>,
+    pub layer: Cell<*const Layer>,
+    /// Null for the frame of a context that no call has.
+    pub outer: Cell<*const Frame>,
+    pub function: Cell<Option<&'static Function>>,
+    pub context: Cell<*mut HPyContext>,
+    /// Handles that were open when the call began.
+    pub open_before: Cell<isize>,
+    /// What the flags of the thread were outside.
+    pub flags_before: Cell<u32>,
+    /// A misuse has been raised in this call already.
+    pub raised: Cell<bool>,
+    /// The function of the API that failed last.
+    pub failed: Cell<u16>,
+}
+
+/// A context with the frame that belongs to it. Never freed.
+#[repr(C)]
+struct Block {
+    context: UnsafeCell<HPyContext>,
+    frame: Frame,
+}
+
+/// Between leave and re-enter.
+pub const LEFT: u32 = 1;
+/// In a tp_traverse or tp_destroy.
+pub const FORBIDDEN: u32 = 2;
+/// Perhaps there is a pending exception.
+pub const PENDING: u32 = 4;
+
+/// What is known of a thread. Never freed, but given to the next thread when one ends.
+pub struct Thread {
+    pub id: u16,
+    pub interpreter: AtomicU16,
+    /// The innermost call.
+    pub current: AtomicPtr<Frame>,
+    pub flags: AtomicU32,
+    /// Handles that are open, without the arguments of calls.
+    pub open: Cell<isize>,
+    /// What a trampoline asked for, until the inner runtime calls back.
+    pub asked: Cell<(HPyCFunction, *const Layer)>,
+    /// Leaves that have not been matched, as slot indices.
+    pub left: UnsafeCell<Vec<isize>>,
+    frames: UnsafeCell<VecDeque<*const Block>>,
+    /// Closed slots whose stories are kept, oldest first.
+    closed: UnsafeCell<VecDeque<u32>>,
+    /// Closed slots without a story.
+    spare: UnsafeCell<Vec<u32>>,
+    /// What objects were when their handles were closed, in turn.
+    pub tales: UnsafeCell<Vec<Tale>>,
+    pub next_tale: Cell<u32>,
+    /// Misuses that could not be raised where they were found.
+    pub deferred: Mutex<Vec<Report>>,
+}
+
+// SAFETY: cells are used by the thread itself, under its own eyes; the rest is atomic.
+unsafe impl Sync for Thread {}
+// SAFETY: as above; it is handed from a thread that ended to one that starts.
+unsafe impl Send for Thread {}
+
+static IDLE: Mutex<Vec<&'static Thread>> = Mutex::new(Vec::new());
+static COUNT: AtomicU16 = AtomicU16::new(1);
+static ORDER: AtomicU64 = AtomicU64::new(1);
+pub static CLOSED_LIMIT: AtomicUsize = AtomicUsize::new(1024);
+
+/// The next number in the order of openings and closings.
+#[inline(always)]
+pub fn next_order() -> u64 {
+    ORDER.fetch_add(1, Relaxed)
+}
+
+/// Gives the thread back when it ends.
+struct Guard(&'static Thread);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        HERE.with(|here| here.set(null()));
+        self.0.current.store(null_mut(), Relaxed);
+        self.0.flags.store(0, Relaxed);
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
+    }
+}
+
+thread_local! {
+    static HERE: Cell<*const Thread> = const { Cell::new(null()) };
+    static GUARD: Cell<Option<Guard>> = const { Cell::new(None) };
+}
+
+/// A number that differs between threads that live at the same time: cheap where the processor has one in a register.
+#[inline(always)]
+pub fn owner() -> usize {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    {
+        let pointer: usize;
+        // SAFETY: reads the thread control block's address of itself, as the ABI has it.
+        unsafe {
+            core::arch::asm!("mov {}, fs:0", out(reg) pointer, options(nostack, preserves_flags, readonly, pure));
+        }
+        pointer
+    }
+    #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+    {
+        let pointer: usize;
+        // SAFETY: reads the thread pointer.
+        unsafe {
+            core::arch::asm!("mrs {}, tpidr_el0", out(reg) pointer, options(nostack, preserves_flags, nomem, pure));
+        }
+        pointer
+    }
+    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    HERE.with(|here| core::ptr::from_ref(here) as usize)
+}
+
+impl Thread {
+    /// The calling thread, if it has called an extension before.
+    pub fn known() -> Option<&'static Thread> {
+        // SAFETY: null or leaked.
+        HERE.try_with(|here| unsafe { here.get().as_ref() }).ok().flatten()
+    }
+
+    #[inline(always)]
+    pub fn here() -> &'static Thread {
+        Thread::known().unwrap_or_else(Thread::start)
+    }
+
+    #[cold]
+    fn start() -> &'static Thread {
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let thread = idle.unwrap_or_else(|| {
+            Box::leak(Box::new(Thread {
+                id: COUNT.fetch_add(1, Relaxed),
+                interpreter: AtomicU16::new(0),
+                current: AtomicPtr::new(null_mut()),
+                flags: AtomicU32::new(0),
+                open: Cell::new(0),
+                asked: Cell::new((None, null())),
+                left: UnsafeCell::default(),
+                frames: UnsafeCell::default(),
+                closed: UnsafeCell::default(),
+                spare: UnsafeCell::default(),
+                tales: UnsafeCell::default(),
+                next_tale: Cell::new(0),
+                deferred: Mutex::default(),
+            }))
+        });
+        // At the end of a thread there are no thread locals; such a one is not given back.
+        let _ = HERE.try_with(|here| here.set(thread));
+        let _ = GUARD.try_with(|guard| guard.set(Some(Guard(thread))));
+        thread
+    }
+
+    pub fn place(&self) -> Place {
+        Place::new(self.id, self.interpreter.load(Relaxed))
+    }
+
+    pub fn current(&self) -> Option<&'static Frame> {
+        // SAFETY: null or in a block, which is never freed.
+        unsafe { self.current.load(Relaxed).as_ref() }
+    }
+
+    /// A context for a call, with its frame, which becomes the current one.
+    #[inline(always)]
+    pub fn push(&self, layer: &'static Layer, function: Option<&'static Function>) -> &'static Frame {
+        // SAFETY: the queue is the thread's own, and nothing below runs other code.
+        let frames = unsafe { &mut *self.frames.get() };
+        let block = if frames.len() >= RING { frames.pop_front() } else { None };
+        // SAFETY: blocks are never freed.
+        let block = block.map_or_else(|| Block::new(layer), |block| unsafe { &*block });
+        let frame = &block.frame;
+        if frame.layer.get() != core::ptr::from_ref(layer) {
+            block.belong_to(layer);
+        }
+        frame.thread.set(self);
+        frame.owner.set(owner());
+        frame.outer.set(self.current.load(Relaxed));
+        frame.function.set(function);
+        frame.open_before.set(self.open.get());
+        frame.flags_before.set(self.flags.load(Relaxed));
+        frame.raised.set(false);
+        frame.failed.set(slot::NOBODY);
+        frame.ip.set(0);
+        self.flags.store(0, Relaxed);
+        self.current.store(core::ptr::from_ref(frame).cast_mut(), Relaxed);
+        frame
+    }
+
+    /// Ends the current call.
+    #[inline(always)]
+    pub fn pop(&self, frame: &'static Frame) {
+        self.current.store(frame.outer.get().cast_mut(), Relaxed);
+        self.flags.store(frame.flags_before.get(), Relaxed);
+        // SAFETY: as in `push`; the frame is in a block behind its context.
+        unsafe {
+            let block = core::ptr::from_ref(frame).byte_sub(core::mem::offset_of!(Block, frame)).cast::<Block>();
+            (*self.frames.get()).push_back(block);
+        }
+    }
+
+    /// Opens a slot. None if there is no memory for one.
+    #[inline(always)]
+    pub fn open(&self, kind: Kind, inner: isize, mark: Mark, opener: u32) -> Option<(Token, &'static Slot)> {
+        // SAFETY: the queues are the thread's own, and nothing below runs other code.
+        let (closed, spare) = unsafe { (&mut *self.closed.get(), &mut *self.spare.get()) };
+        let used = if closed.len() >= CLOSED_LIMIT.load(Relaxed) { closed.pop_front() } else { None };
+        let (index, slot) = match used.and_then(|index| Some((index, slot::get(index)?))) {
+            Some((index, slot)) if self.forget(slot) => (index, slot),
+            _ => match spare.pop().and_then(|index| Some((index, slot::get(index)?))) {
+                Some(found) => found,
+                None => slot::allocate()?,
+            },
+        };
+        slot.order.store(next_order(), Relaxed);
+        let token = slot.open(index, kind, self.place(), inner, mark, opener);
+        if kind != Kind::Argument {
+            self.open.set(self.open.get() + 1);
+        }
+        Some((token, slot))
+    }
+
+    /// Closes an open slot. Its story is kept for a while.
+    #[inline(always)]
+    pub fn close(&self, index: u32, slot: &'static Slot, mark: Mark, closer: u32) {
+        slot.order.store(next_order(), Relaxed);
+        slot.close(mark, closer);
+        if slot.state().kind != Kind::Argument {
+            self.open.set(self.open.get() - 1);
+        }
+        if !slot.extra.load(Relaxed).is_null() {
+            self.close_copies(slot);
+        }
+        // SAFETY: as in `open`.
+        let (closed, spare) = unsafe { (&mut *self.closed.get(), &mut *self.spare.get()) };
+        closed.push_back(index);
+        // One at a time, also after the limit has been lowered, so that closing takes no longer at times.
+        if closed.len() > CLOSED_LIMIT.load(Relaxed)
+            && let Some(oldest) = closed.pop_front()
+            && slot::get(oldest).is_some_and(|slot| self.forget(slot))
+        {
+            spare.push(oldest);
+        }
+    }
+
+    /// Frees what is kept of a closed slot. False if the slot cannot be used again.
+    #[inline(always)]
+    fn forget(&self, slot: &'static Slot) -> bool {
+        if !slot.extra.load(Relaxed).is_null() {
+            // SAFETY: the slot is in one of this thread's queues.
+            if let Some(extra) = unsafe { slot.drop_extra() } {
+                for (pointer, _) in extra.copies {
+                    memory::free(pointer);
+                }
+            }
+        }
+        slot.renew()
+    }
+
+    #[cold]
+    fn close_copies(&self, slot: &'static Slot) {
+        // SAFETY: the slot has just been closed by this thread.
+        let extra = unsafe { slot.extra_mut() };
+        let size: usize = extra.copies.iter().map(|(_, size)| size).sum();
+        if size == 0 {
+            return;
+        }
+        let limit = inspect::RAW_DATA_LIMIT.load(Relaxed);
+        // Short copies take a page each, which is no reason to keep only few of them.
+        if memory::retained() + size > limit || memory::held() > limit.saturating_mul(8) {
+            for (pointer, _) in extra.copies.drain(..) {
+                memory::close(pointer, slot.opened().ip);
+                memory::free(pointer);
+            }
+            return;
+        }
+        for (pointer, _) in &extra.copies {
+            memory::close(*pointer, slot.opened().ip);
+        }
+    }
+}
+
+impl Block {
+    #[cold]
+    fn new(layer: &'static Layer) -> &'static Block {
+        let frame = Frame {
+            ip: Cell::new(0),
+            thread: Cell::new(null()),
+            owner: Cell::new(0),
+            layer: Cell::new(null()),
+            outer: Cell::new(null()),
+            function: Cell::new(None),
+            context: Cell::new(null_mut()),
+            open_before: Cell::new(0),
+            flags_before: Cell::new(0),
+            raised: Cell::new(false),
+            failed: Cell::new(slot::NOBODY),
+        };
+        let block = Box::leak(Box::new(Block { context: UnsafeCell::new(layer.table()), frame }));
+        block.belong_to(layer);
+        block
+    }
+
+    /// Makes the context, which nobody uses, one of this layer.
+    fn belong_to(&self, layer: &'static Layer) {
+        // SAFETY: nobody uses the context.
+        unsafe {
+            *self.context.get() = layer.table();
+            (*self.context.get())._private = (&raw const self.frame).cast_mut().cast();
+        }
+        self.frame.layer.set(layer);
+        self.frame.context.set(self.context.get());
+    }
+}
+
+/// A context that belongs to no call: what a binary's trampolines have.
+pub fn detached(layer: &'static Layer) -> *mut HPyContext {
+    Block::new(layer).context.get()
+}

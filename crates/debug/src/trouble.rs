@@ -1,0 +1,246 @@
+//! From a misuse to its consequence: the report is put together, and what the policy says is done.
+
+use core::cell::Cell;
+use core::sync::atomic::Ordering::*;
+
+use hpy_abi::*;
+
+use crate::autogen_misuses::Misuse;
+use crate::call::Call;
+use crate::enter::KEYWORDS;
+use crate::extra::Trace;
+use crate::names;
+use crate::place;
+use crate::policy::{self, Action};
+use crate::report::{Event, Report};
+use crate::slot::{ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
+use crate::thread::{FORBIDDEN, Frame, LEFT, Thread};
+use crate::{FUNCTIONS, Layer, inspect};
+
+/// How many frames a report shows of the C stack.
+const STACK: usize = 16;
+
+thread_local! {
+    /// A report is being put together, which may run code that does wrong as well.
+    static REPORTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What the function that found a misuse does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// As if nothing had happened, as far as that is possible.
+    GoOn,
+    /// Fails. An exception is set, or will be.
+    Fail,
+}
+
+/// A report under construction.
+pub struct Trouble<'a> {
+    pub report: Report,
+    thread: Option<&'a Thread>,
+    frame: Option<&'a Frame>,
+    layer: &'static Layer,
+    /// The slot it is about.
+    slot: Option<&'a Slot>,
+}
+
+/// The parameter's name, or what stands for it.
+pub fn parameter(function: u16, position: usize) -> &'static str {
+    FUNCTIONS.get(usize::from(function)).and_then(|function| function.params.get(position)).copied().unwrap_or("")
+}
+
+pub fn name_of(function: u16) -> &'static str {
+    FUNCTIONS.get(usize::from(function)).map_or("", |function| function.name)
+}
+
+impl<'a> Trouble<'a> {
+    /// In a function of the API.
+    #[cold]
+    pub fn in_call(call: &Call, misuse: Misuse, detail: String) -> Trouble<'static> {
+        Trouble::of(call.layer(), Some(call.thread), Some(call.frame), misuse, detail).function(call.function)
+    }
+
+    #[cold]
+    pub fn of(
+        layer: &'static Layer,
+        thread: Option<&'a Thread>,
+        frame: Option<&'a Frame>,
+        misuse: Misuse,
+        detail: String,
+    ) -> Trouble<'a> {
+        Trouble { report: Report::new(misuse, detail), thread, frame, layer, slot: None }
+    }
+
+    fn function(mut self, function: u16) -> Self {
+        self.report.function = name_of(function);
+        self
+    }
+
+    /// `position` counts from 0.
+    pub fn argument(mut self, function: u16, position: usize) -> Self {
+        self.report.argument = Some((position + 1, parameter(function, position)));
+        self
+    }
+
+    /// Tells the story of a slot.
+    pub fn about(mut self, slot: &'a Slot) -> Self {
+        self.slot = Some(slot);
+        self
+    }
+
+    /// Finishes the report, and does what the policy says.
+    pub fn tell(self) -> Next {
+        if REPORTING.get() {
+            return Next::GoOn;
+        }
+        REPORTING.set(true);
+        let next = self.deliver();
+        REPORTING.set(false);
+        next
+    }
+
+    /// Whether Python code can be run here.
+    fn can_use_python(&self) -> bool {
+        // SAFETY: asks about the thread, and needs nothing.
+        let held = unsafe { (self.layer.host.holds_interpreter)() };
+        let flags = self.thread.map_or(0, |thread| thread.flags.load(Relaxed));
+        held && flags & (LEFT | FORBIDDEN) == 0
+    }
+
+    fn deliver(mut self) -> Next {
+        let python = self.can_use_python();
+        let host = self.layer.host;
+        if let Some(frame) = self.frame {
+            self.report.ip = frame.ip.get();
+            self.report.caller = frame.function.get().map(|function| function.name.clone()).unwrap_or_default();
+        }
+        if let Some(slot) = self.slot {
+            let state = slot.state();
+            if !matches!(state.kind, Kind::Constant) {
+                self.report.opened = Some(opened(slot));
+            }
+            if !state.open {
+                self.report.closed = Some(closed(slot));
+            }
+            if matches!(state.kind, Kind::Handle | Kind::Argument | Kind::Constant) {
+                self.report.object = if state.open && python {
+                    let mut text = String::new();
+                    // SAFETY: the handle is open, and the thread may run Python code.
+                    unsafe { (host.describe)(HPy { _i: slot.inner.load(Relaxed) }, &mut text) };
+                    Some(text)
+                } else {
+                    crate::summary::of_closed(slot)
+                };
+            }
+        }
+        // SAFETY: the thread holds the interpreter.
+        unsafe {
+            if (host.holds_interpreter)() {
+                self.report.python = (host.python_place)();
+            }
+        }
+        self.report.stack = place::capture(STACK);
+        if python && let Some(callback) = inspect::callback_for(self.report.misuse) {
+            // SAFETY: the callback is kept by `inspect`; the inner context is of this thread's interpreter.
+            unsafe { inspect::call(self.layer.inner, callback) };
+            return Next::GoOn;
+        }
+        let action = policy::record(&self.report);
+        let text = self.report.text();
+        match action {
+            Action::Ignore | Action::Collect => Next::GoOn,
+            Action::Warn => {
+                self.warn(&text, python);
+                Next::GoOn
+            }
+            Action::Abort => self.abort(&text),
+            Action::Raise => {
+                self.raise(&text, python);
+                Next::Fail
+            }
+        }
+    }
+
+    fn warn(&self, text: &str, python: bool) {
+        if python {
+            // SAFETY: the thread may run Python code.
+            unsafe { (self.layer.host.warn)(text) };
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    fn abort(&self, text: &str) -> ! {
+        eprintln!("{text}");
+        // SAFETY: the thread may be in any state, and only asks.
+        if unsafe { (self.layer.host.holds_interpreter)() } {
+            let message = last_words(self.report.misuse);
+            // SAFETY: the text ends with NUL; the function prints it with Python's stack, and does not return.
+            unsafe { ((*self.layer.inner).ctx_FatalError)(self.layer.inner, message.as_ptr()) };
+        }
+        std::process::abort()
+    }
+
+    fn raise(self, text: &str, python: bool) {
+        let inner = self.layer.inner;
+        // SAFETY: the thread may run Python code if `python` says so.
+        unsafe {
+            if python && self.frame.is_some() && ((*inner).ctx_Err_Occurred)(inner) == 0 {
+                (self.layer.host.raise)(self.report.misuse.identifier(), text);
+            }
+        }
+        if let Some(frame) = self.frame {
+            frame.raised.set(true);
+        }
+        match self.thread.filter(|thread| thread.current().is_some()) {
+            Some(thread) => {
+                thread.flags.fetch_or(crate::thread::PENDING, Relaxed);
+                thread.deferred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(self.report);
+            }
+            None => inspect::defer(self.report),
+        }
+    }
+}
+
+/// What Python's fatal error says below the report.
+fn last_words(misuse: Misuse) -> &'static core::ffi::CStr {
+    match misuse {
+        Misuse::BuilderUsedUp => c"Invalid usage of already closed builder",
+        Misuse::UseAfterClose
+        | Misuse::ClosedTwice
+        | Misuse::ArgumentClosed
+        | Misuse::ConstantClosed
+        | Misuse::BorrowedReturned
+        | Misuse::ArgumentKept => c"Invalid usage of already closed handle",
+        _ => c"HPy debug mode found a misuse of the API, reported above",
+    }
+}
+
+fn event(mark: Mark, caller: u32, trace: Option<&Trace>, kind: Kind) -> Event {
+    let caller = names::by_id(caller).map(|function| function.name.clone()).unwrap_or_default();
+    let by = match mark.by {
+        RETURN if kind == Kind::Argument => "the return of the call".to_string(),
+        RETURN => "returning it".to_string(),
+        NOBODY => String::new(),
+        by if by >= ARGUMENT => match by - ARGUMENT {
+            0 => "the call, as 'self'".to_string(),
+            KEYWORDS => "the call, as the keywords".to_string(),
+            position => format!("the call, as argument {position}"),
+        },
+        by => name_of(by).to_string(),
+    };
+    let trace = trace.cloned().unwrap_or_default();
+    Event { by, ip: mark.ip, caller, trace: trace.stack, python: trace.python }
+}
+
+pub fn opened(slot: &Slot) -> Event {
+    // SAFETY: read only, for a report.
+    let extra = unsafe { slot.extra() };
+    event(slot.opened(), slot.opener.load(Relaxed), extra.map(|extra| &extra.opened), slot.state().kind)
+}
+
+pub fn closed(slot: &Slot) -> Event {
+    // SAFETY: read only, for a report.
+    let extra = unsafe { slot.extra() };
+    event(slot.closed(), slot.closer.load(Relaxed), extra.map(|extra| &extra.closed), slot.state().kind)
+}

@@ -1,0 +1,418 @@
+//! What debug mode asks of CPython.
+
+use core::cell::Cell;
+use core::ffi::CStr;
+use core::ptr::null_mut;
+use std::io::Write;
+use std::thread::LocalKey;
+
+use hpy_abi::HPy;
+use hpy_cpython::handle::{new_ref, to_object};
+use hpy_cpython::module::Result;
+use hpy_debug::Value;
+use pyo3_ffi::compat::PyThreadState_GetUnchecked;
+use pyo3_ffi::*;
+
+use crate::owned::Owned;
+
+/// CPython, for the debug layer.
+pub static HOST: hpy_debug::Host =
+    hpy_debug::Host { describe, python_place, raise, holds_interpreter, interpreter, warn, identity, take_down };
+
+/// How much of an object's description is shown, in characters.
+const DESCRIPTION: usize = 200;
+
+/// Containers with more items are not asked for their `repr()`, which would take long and be cut off.
+const MANY_ITEMS: isize = 100;
+
+thread_local! {
+    static DESCRIBING: Cell<bool> = const { Cell::new(false) };
+    static WARNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks that this thread is at something, until it is dropped.
+struct Busy(&'static LocalKey<Cell<bool>>);
+
+impl Busy {
+    /// None if it is at it already: Python code that it runs has come here again.
+    fn enter(flag: &'static LocalKey<Cell<bool>>) -> Option<Busy> {
+        (!flag.replace(true)).then_some(Busy(flag))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+/// The pending exception, if there is one, put aside until this is dropped.
+struct Pending {
+    class: *mut PyObject,
+    value: *mut PyObject,
+    traceback: *mut PyObject,
+}
+
+#[allow(deprecated, reason = "what replaces these functions is newer than 3.9")]
+impl Pending {
+    /// # Safety
+    /// The caller holds the interpreter, now and when this is dropped.
+    unsafe fn put_aside() -> Pending {
+        let mut pending = Pending { class: null_mut(), value: null_mut(), traceback: null_mut() };
+        // SAFETY: as this function's.
+        unsafe { PyErr_Fetch(&mut pending.class, &mut pending.value, &mut pending.traceback) };
+        pending
+    }
+
+    /// Whether it is a misuse's with this report.
+    ///
+    /// # Safety
+    /// The caller holds the interpreter.
+    unsafe fn tells(&self, text: &str) -> bool {
+        if self.value.is_null() {
+            return false;
+        }
+        // SAFETY: the exception is alive. Any object may stand here, and most have no such attribute.
+        unsafe {
+            let report = Owned::new(PyObject_GetAttrString(self.value, c"report".as_ptr()));
+            let is_same = report.is_ok_and(|report| {
+                PyUnicode_Check(report.as_ptr()) != 0 && report.as_str().is_ok_and(|report| report == text)
+            });
+            PyErr_Clear();
+            is_same
+        }
+    }
+
+    /// Takes the exception itself, and leaves none.
+    ///
+    /// # Safety
+    /// The caller holds the interpreter.
+    unsafe fn into_exception(mut self) -> Option<Owned> {
+        if self.class.is_null() {
+            return None;
+        }
+        // SAFETY: the references are ours. Normalizing gives one exception, maybe another than it was; it has no traceback yet.
+        unsafe {
+            PyErr_NormalizeException(&mut self.class, &mut self.value, &mut self.traceback);
+            if !self.traceback.is_null() {
+                PyException_SetTraceback(self.value, self.traceback);
+            }
+            let exception = Owned::new(new_ref(self.value)).ok();
+            for part in [&mut self.class, &mut self.value, &mut self.traceback] {
+                Py_XDECREF(core::mem::replace(part, null_mut()));
+            }
+            exception
+        }
+    }
+}
+
+impl Drop for Pending {
+    #[allow(deprecated, reason = "what replaces this function is newer than 3.9")]
+    fn drop(&mut self) {
+        // SAFETY: the references are ours and handed back; whoever made this holds the interpreter.
+        unsafe { PyErr_Restore(self.class, self.value, self.traceback) };
+    }
+}
+
+/// Type and repr of an object: `str 'hello'`.
+unsafe fn describe(object: HPy, text: &mut String) {
+    let object = to_object(object);
+    if object.is_null() {
+        text.push_str("HPy_NULL");
+        return;
+    }
+    // SAFETY: debug mode only describes live objects, and holds the interpreter for it.
+    let description = unsafe {
+        let class = type_name(Py_TYPE(object));
+        match repr(object) {
+            Ok(repr) => format!("{class} {repr}"),
+            Err(instead) => instead,
+        }
+    };
+    text.push_str(&cut(description));
+}
+
+/// The `repr()` of an object in one line and cut off, or what can be said without it. Keeps the pending exception.
+///
+/// # Safety
+/// The caller holds the interpreter, and the object is alive.
+pub unsafe fn repr_or_address(object: *mut PyObject) -> String {
+    // SAFETY: as this function's.
+    cut(unsafe { repr(object) }.unwrap_or_else(|instead| instead))
+}
+
+/// The `repr()` of an object in one line, or what can be said instead if it fails.
+unsafe fn repr(object: *mut PyObject) -> core::result::Result<String, String> {
+    // SAFETY: the object is alive, and the interpreter held. What runs may release the object: we have a reference.
+    unsafe {
+        let without = |why: String| {
+            let class = type_name(Py_TYPE(object));
+            Err(format!("{class} object at {object:p} ({why})"))
+        };
+        let Some(_busy) = Busy::enter(&DESCRIBING) else {
+            return without("it was asked for its repr() by a repr()".into());
+        };
+        let _pending = Pending::put_aside();
+        let count = number_of_items(object);
+        if count > MANY_ITEMS {
+            return Ok(format!("<{} of {count} items>", type_name(Py_TYPE(object))));
+        }
+        let text = start_of(object).and_then(|object| Owned::new(PyObject_Repr(object.as_ptr())));
+        match text.ok().and_then(|text| rust_text(&text)) {
+            Some(text) => Ok(in_one_line(&text)),
+            None => {
+                let class = PyErr_Occurred();
+                let why = if class.is_null() { "SystemError".into() } else { type_name(class.cast()) };
+                // A failing repr() is not the misuse that is being reported.
+                PyErr_Clear();
+                without(format!("its repr() raises {why}"))
+            }
+        }
+    }
+}
+
+/// The number of items of a container whose `repr()` shows them all; 0 for anything else.
+unsafe fn number_of_items(object: *mut PyObject) -> isize {
+    // SAFETY: the object is alive. These types have a length that can't fail.
+    unsafe {
+        let is_container = PyList_CheckExact(object) != 0
+            || PyTuple_CheckExact(object) != 0
+            || PyDict_CheckExact(object) != 0
+            || PyAnySet_CheckExact(object) != 0;
+        if is_container { PyObject_Size(object) } else { 0 }
+    }
+}
+
+/// The part of a long str or bytes that will be shown; any other object itself.
+unsafe fn start_of(object: *mut PyObject) -> Result<Owned> {
+    let limit = DESCRIPTION.cast_signed();
+    // SAFETY: the object is alive, and has the type that each function wants.
+    unsafe {
+        if PyUnicode_CheckExact(object) != 0 && PyUnicode_GetLength(object) > limit {
+            Owned::new(PyUnicode_Substring(object, 0, limit))
+        } else if PyBytes_CheckExact(object) != 0 && PyBytes_Size(object) > limit {
+            Owned::new(PyBytes_FromStringAndSize(PyBytes_AsString(object), limit))
+        } else {
+            Owned::from_borrowed(object)
+        }
+    }
+}
+
+/// The text of a str, with escapes for lone surrogates. None for anything else.
+unsafe fn rust_text(text: &Owned) -> Option<String> {
+    // SAFETY: the object is alive; the bytes are copied while it is.
+    unsafe {
+        let bytes = PyUnicode_AsEncodedString(text.as_ptr(), c"utf-8".as_ptr(), c"backslashreplace".as_ptr());
+        let bytes = Owned::new(bytes).ok()?;
+        let length = PyBytes_Size(bytes.as_ptr()).cast_unsigned();
+        let bytes = core::slice::from_raw_parts(PyBytes_AsString(bytes.as_ptr()).cast(), length);
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
+/// A report has one line for an object, and terminals do things at control characters.
+fn in_one_line(text: &str) -> String {
+    let joined =
+        if text.contains('\n') { text.lines().map(str::trim).collect::<Vec<_>>().join(" ") } else { text.into() };
+    joined.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn cut(text: String) -> String {
+    if text.chars().count() <= DESCRIPTION {
+        return text;
+    }
+    text.chars().take(DESCRIPTION - 3).chain("...".chars()).collect()
+}
+
+/// The last part of a type's name.
+unsafe fn type_name(class: *mut PyTypeObject) -> String {
+    // SAFETY: a type's name lives as long as the type, which the caller's object keeps.
+    let name = unsafe { CStr::from_ptr((*class).tp_name) }.to_string_lossy();
+    name.rsplit('.').next().unwrap_or_default().to_string()
+}
+
+/// Where Python code is: `app.py:12 in main`.
+unsafe fn python_place() -> Option<String> {
+    // SAFETY: debug mode holds the interpreter here. The frame is borrowed from it, and stays while we are called.
+    unsafe {
+        let _pending = Pending::put_aside();
+        let frame = PyEval_GetFrame();
+        if frame.is_null() {
+            return None;
+        }
+        let line = PyFrame_GetLineNumber(frame);
+        let code = Owned::new(PyFrame_GetCode(frame).cast()).ok()?;
+        let text = |attribute: &CStr| {
+            let value = Owned::new(PyObject_GetAttrString(code.as_ptr(), attribute.as_ptr()));
+            value.ok().and_then(|value| rust_text(&value))
+        };
+        Some(format!("{}:{line} in {}", text(c"co_filename")?, text(c"co_name")?))
+    }
+}
+
+/// Raises `hpy.debug.HPyDebugError`. What was pending becomes its context.
+unsafe fn raise(identifier: &str, text: &str) {
+    // SAFETY: debug mode holds the interpreter here; the references are counted by `Owned`.
+    unsafe {
+        let pending = Pending::put_aside();
+        if pending.tells(text) {
+            // It is on its way already, and stays as it is.
+            return;
+        }
+        let context = pending.into_exception();
+        let made = debug_error(identifier, text).or_else(|_| {
+            // At the end of a process hpy.debug can't be imported any more.
+            PyErr_Clear();
+            let text = Owned::str(text)?;
+            Owned::new(PyObject_CallOneArg(PyExc_RuntimeError, text.as_ptr()))
+        });
+        // Without memory for it, the MemoryError is as good.
+        let Ok(error) = made else { return };
+        match context {
+            Some(context) => {
+                PyException_SetContext(error.as_ptr(), context.into_raw());
+                let class = new_ref(Py_TYPE(error.as_ptr()).cast());
+                // PyErr_SetObject would replace the context by the exception that Python code is handling.
+                #[allow(deprecated, reason = "what replaces this function is newer than 3.9")]
+                PyErr_Restore(class, error.into_raw(), null_mut());
+            }
+            None => PyErr_SetObject(Py_TYPE(error.as_ptr()).cast(), error.as_ptr()),
+        }
+    }
+}
+
+unsafe fn debug_error(identifier: &str, text: &str) -> Result<Owned> {
+    // SAFETY: the caller holds the interpreter.
+    unsafe {
+        let module = Owned::new(PyImport_ImportModule(c"hpy.debug".as_ptr()))?;
+        let class = Owned::new(PyObject_GetAttrString(module.as_ptr(), c"HPyDebugError".as_ptr()))?;
+        let (text, identifier) = (Owned::str(text)?, Owned::str(identifier)?);
+        let error = Owned::new(PyObject_CallOneArg(class.as_ptr(), text.as_ptr()))?;
+        for (name, value) in [(c"identifier", &identifier), (c"report", &text)] {
+            if PyObject_SetAttrString(error.as_ptr(), name.as_ptr(), value.as_ptr()) < 0 {
+                return Err(hpy_cpython::module::PythonError);
+            }
+        }
+        Ok(error)
+    }
+}
+
+/// Whether this thread holds the interpreter.
+unsafe fn holds_interpreter() -> bool {
+    // SAFETY: these functions look at thread states, and can be called on any thread.
+    unsafe {
+        let current = PyThreadState_GetUnchecked();
+        if current.is_null() {
+            return false;
+        }
+        let own = PyGILState_GetThisThreadState();
+        if own == current || current_is_of_this_thread() {
+            return true;
+        }
+        // Before 3.12 the current state is that of whatever thread holds the GIL. A thread without a state of its own doesn't.
+        // One with several, in subinterpreters, may hold it with another than this: CPython can't tell, and says yes.
+        !own.is_null() && PyGILState_Check() != 0
+    }
+}
+
+/// Since 3.12, each thread has its own current state, if it holds an interpreter.
+fn current_is_of_this_thread() -> bool {
+    // SAFETY: a static string that starts with the version.
+    let version = unsafe { CStr::from_ptr(Py_GetVersion()) };
+    let mut numbers = version.to_bytes().split(|byte| !byte.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|digits| str::from_utf8(digits).ok()?.parse::<u32>().ok());
+    (number(), number()) >= (Some(3), Some(12))
+}
+
+/// The number of the interpreter that this thread holds, from 1; 0 if it holds none. No number is used again.
+unsafe fn interpreter() -> usize {
+    // SAFETY: the state is null, or that of a running interpreter.
+    unsafe {
+        let current = PyThreadState_GetUnchecked();
+        if current.is_null() {
+            return 0;
+        }
+        let id = PyInterpreterState_GetID(PyThreadState_GetInterpreter(current));
+        usize::try_from(id).map_or(0, |id| id + 1)
+    }
+}
+
+/// Prints to `sys.stderr`, or to the C stderr if that can't be.
+unsafe fn warn(text: &str) {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    // Python code that prints may come here again, with what may never end.
+    let busy = Busy::enter(&WARNING);
+    // SAFETY: for what is said to Python, the interpreter is held. The function keeps the pending exception, and itself turns to
+    // the C stderr if sys.stderr fails.
+    unsafe {
+        if busy.is_some() && holds_interpreter() {
+            let _pending = Pending::put_aside();
+            if let Ok(shown) = Owned::str(text) {
+                PySys_FormatStderr(c"%U\n".as_ptr(), shown.as_ptr());
+                return;
+            }
+        }
+    }
+    // There is nobody left to tell if this fails.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// On CPython a handle of the inner context is the object's address.
+unsafe fn identity(object: HPy) -> usize {
+    to_object(object).addr()
+}
+
+/// The name of an object's type, and its value if that is quickly had. Called at each closing of a handle.
+unsafe fn take_down(object: HPy, taken: &mut hpy_debug::Taken) {
+    let object = to_object(object);
+    // SAFETY: the handle that is about to be closed keeps the object alive. These functions run no Python code, and raise
+    // nothing for objects of exactly these types.
+    unsafe {
+        let name = CStr::from_ptr((*Py_TYPE(object)).tp_name).to_bytes();
+        let start = name.iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1);
+        fill(&mut taken.type_name, &name[start..]);
+        taken.value = if PyLong_CheckExact(object) != 0 {
+            let mut overflow = 0;
+            let number = PyLong_AsLongLongAndOverflow(object, &mut overflow);
+            if overflow == 0 { Value::Integer(number) } else { Value::None }
+        } else if PyUnicode_CheckExact(object) != 0 {
+            let length = usize::try_from(PyUnicode_GetLength(object)).unwrap_or_default();
+            start_of_text(object, length, &mut taken.text);
+            Value::Text(length)
+        } else if PyFloat_CheckExact(object) != 0 {
+            Value::Float(PyFloat_AsDouble(object))
+        } else if PyBytes_CheckExact(object) != 0 {
+            let length = PyBytes_Size(object).cast_unsigned();
+            fill(&mut taken.text, core::slice::from_raw_parts(PyBytes_AsString(object).cast(), length));
+            Value::Bytes(length)
+        } else {
+            Value::None
+        };
+    }
+}
+
+/// As much as there is room for; NUL behind what is shorter.
+fn fill(room: &mut [u8], bytes: &[u8]) {
+    let length = bytes.len().min(room.len());
+    room[..length].copy_from_slice(&bytes[..length]);
+    room[length..].fill(0);
+}
+
+/// The first characters of a str, with a question mark for each that is not ASCII.
+unsafe fn start_of_text(object: *mut PyObject, length: usize, room: &mut [u8]) {
+    fn copy<Character: Copy + Into<u32>>(room: &mut [u8], characters: &[Character]) {
+        for (place, character) in room.iter_mut().zip(characters) {
+            *place = u8::try_from((*character).into()).ok().filter(u8::is_ascii).unwrap_or(b'?');
+        }
+    }
+    let shown = length.min(room.len());
+    // SAFETY: the data of a str are as many characters as it is long; its kind is the size of each.
+    unsafe {
+        let data = PyUnicode_DATA(object);
+        match PyUnicode_KIND(object) {
+            1 => copy(room, core::slice::from_raw_parts(data.cast::<u8>(), shown)),
+            2 => copy(room, core::slice::from_raw_parts(data.cast::<u16>(), shown)),
+            _ => copy(room, core::slice::from_raw_parts(data.cast::<u32>(), shown)),
+        }
+    }
+}

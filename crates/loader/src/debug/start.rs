@@ -1,0 +1,71 @@
+//! The context of debug mode, and what there is to do once before and after.
+
+use core::cell::UnsafeCell;
+use core::ptr::null_mut;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hpy_abi::HPyContext;
+use hpy_cpython::module::{PythonError, Result};
+use hpy_debug::inspect;
+use pyo3_ffi::*;
+
+use super::host::HOST;
+use crate::owned::Owned;
+use crate::{Static, method};
+
+/// The settings of debug mode.
+const SETTINGS: &str = "HPY_DEBUG";
+
+/// The context that binaries in debug mode are initialised with.
+///
+/// # Safety
+/// The caller holds the interpreter.
+pub unsafe fn context() -> Result<*mut HPyContext> {
+    static STARTED: AtomicBool = AtomicBool::new(false);
+    // SAFETY: as this function's.
+    unsafe {
+        if !STARTED.load(Ordering::Acquire) {
+            let settings = std::env::var_os(SETTINGS).unwrap_or_default();
+            if let Err(message) = inspect::configure(&settings.to_string_lossy()) {
+                let message = Owned::str(&message)?;
+                PyErr_SetObject(PyExc_ValueError, message.as_ptr());
+                return Err(PythonError);
+            }
+            tell_at_exit()?;
+            STARTED.store(true, Ordering::Release);
+        }
+        let ctx = hpy_debug::context(hpy_cpython::context::below_layers()?, &HOST);
+        if ctx.is_null() { Err(PythonError) } else { Ok(ctx) }
+    }
+}
+
+static FINISH: Static<PyMethodDef> = Static(UnsafeCell::new(method(
+    c"_finish",
+    PyMethodDefPointer { PyCFunction: finish },
+    METH_NOARGS,
+    c"Tells what debug mode has found, at the end of a program.",
+)));
+
+unsafe fn tell_at_exit() -> Result<()> {
+    // SAFETY: the caller holds the interpreter; the definition is static.
+    unsafe {
+        let function = Owned::new(PyCFunction_NewEx(FINISH.0.get(), null_mut(), null_mut()))?;
+        let module = Owned::new(PyImport_ImportModule(c"atexit".as_ptr()))?;
+        let register = Owned::new(PyObject_GetAttrString(module.as_ptr(), c"register".as_ptr()))?;
+        Owned::new(PyObject_CallFunctionObjArgs(register.as_ptr(), function.as_ptr(), null_mut::<PyObject>()))?;
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn finish(_module: *mut PyObject, _ignored: *mut PyObject) -> *mut PyObject {
+    // SAFETY: Python calls this, and holds the interpreter.
+    unsafe {
+        if let Some(text) = inspect::finish() {
+            // A closed stderr is nobody's fault.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+        Py_INCREF(Py_None());
+        Py_None()
+    }
+}

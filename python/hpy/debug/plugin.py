@@ -1,0 +1,143 @@
+"""The plugin for pytest: with `--hpy-debug`, each test fails for wrong uses of HPy's API.
+
+- HPy extensions that are imported from then on run in debug mode (the environment variable HPY, if set, decides instead).
+- Misuses raise HPyDebugError in the test. Where that can't be, they are an error at the test's end.
+- So are handles, builders and trackers that the test leaves open. The marker `hpy_allow_leaks` is for tests that have to.
+
+Without the option nothing of hpy is imported but the two small modules here. Loaded by the entry point `hpy_debug`; where plugins
+are not loaded by themselves, with `-p hpy_debug`.
+"""
+
+import gc
+import os
+
+import pytest
+
+from .leakdetector import HPyLeakError, find_leaks
+from .pytest import ALLOW_LEAKS, CHECKS, hpy_debug, raising
+
+__all__ = ["hpy_debug"]
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("hpy", "HPy")
+    group.addoption(
+        "--hpy-debug",
+        action="store_true",
+        help="load HPy extensions in debug mode, and fail tests for misuses of the API and for leaks",
+    )
+    group.addoption(
+        "--hpy-debug-traces",
+        type=int,
+        metavar="N",
+        help="with up to N C frames of where each handle was opened and closed; turns on --hpy-debug",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config):
+    # Before anything of the project is imported. Not called for plugins that a conftest names.
+    start(early_config, early_config.known_args_namespace)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", f"{ALLOW_LEAKS}: --hpy-debug does not look for what this test leaves open")
+    start(config, config.option)
+
+
+def start(config, options):
+    """Begins to check, if the options say so."""
+    traces = getattr(options, "hpy_debug_traces", None)
+    if not getattr(options, "hpy_debug", False) and traces is None:
+        return
+    if not config.pluginmanager.hasplugin(CHECKS):
+        config.pluginmanager.register(Checks(traces), CHECKS)
+
+
+class Checks:
+    """What is done for each test, and around all of them."""
+
+    def __init__(self, traces):
+        if traces is not None and traces < 0:
+            raise pytest.UsageError("--hpy-debug-traces: the number of frames is 0 or more")
+        self.sets_variable = "HPY" not in os.environ
+        if self.sets_variable:
+            # Processes that tests start inherit it.
+            os.environ["HPY"] = "debug"
+        try:
+            from hpy.universal import _debug
+        except ImportError as error:
+            raise pytest.UsageError(f"--hpy-debug: the runtime can't be imported: {error}") from error
+        self.debug = _debug
+        self.traces = traces
+        if traces is not None:
+            _debug.set_handle_stack_trace_limit(traces)
+        # What is imported by conftest files and while tests are collected is not part of a test.
+        self.raising = raising()
+        self.raising.__enter__()
+        self.outside = []
+        self.generation = _debug.new_generation()
+
+    def pytest_report_header(self):
+        mode = os.environ.get("HPY", "")
+        if "debug" not in mode.lower():
+            return f"hpy: --hpy-debug finds nothing, because HPY={mode} keeps modules out of debug mode"
+        traces = f"stack traces of {self.traces} frames" if self.traces else "no stack traces (--hpy-debug-traces=16 for some)"
+        return f"hpy: HPY={mode}, {traces}"
+
+    def pytest_unconfigure(self):
+        self.raising.__exit__(None, None, None)
+        if self.traces is not None:
+            self.debug.set_handle_stack_trace_limit(None)
+        if self.sets_variable:
+            os.environ.pop("HPY", None)
+
+    def findings(self):
+        """What has been found since this was last asked: leaks, and reports of misuses that could not raise."""
+        leaks = find_leaks(self.generation)
+        if leaks:
+            # Buffers may be held by objects that wait for the collector.
+            gc.collect()
+            leaks = find_leaks(self.generation)
+        self.generation = self.debug.new_generation()
+        return leaks, self.debug.reports()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self):
+        self.outside += texts(*self.findings())
+        with raising():
+            yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_call(self):
+        with raising():
+            yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item):
+        with raising():
+            outcome = yield
+        leaks, reports = self.findings()
+        if item.get_closest_marker(ALLOW_LEAKS) is not None:
+            leaks = []
+        found = texts(leaks, reports)
+        if self.outside:
+            found += ["Before this test, while modules were imported or between tests:", *self.outside]
+            self.outside = []
+        if not found:
+            return
+        text = "\n\n".join(found)
+        if outcome.excinfo is not None:
+            # It keeps its own error, with ours below it.
+            item.add_report_section("teardown", "hpy debug", text)
+            return
+        error = pytest.fail.Exception(text, pytrace=False)
+        if not hasattr(outcome, "force_exception"):
+            # In old releases of pluggy, what the outermost wrapper raises is the result.
+            raise error
+        outcome.force_exception(error)
+
+
+def texts(leaks, reports):
+    """Leaks and reports as people read them."""
+    return ([str(HPyLeakError(leaks))] if leaks else []) + list(reports)

@@ -1,0 +1,302 @@
+//! The generated part of debug mode: a check for each thing that the spec says of a function.
+
+use std::fmt::Write;
+
+use super::rust::{arguments, ident, rust_params, rust_result, source};
+use crate::ctype::{CType, Decl};
+use crate::spec::{Fails, Family, Function, Member, Ownership, Signature, Spec, Value};
+
+pub fn sources(spec: &Spec) -> Vec<(&'static str, String)> {
+    vec![
+        ("crates/debug/src/autogen_misuses.rs", misuses(spec)),
+        ("crates/debug/src/autogen_functions.rs", functions(spec)),
+        ("crates/debug/src/autogen_enter.rs", enter(spec)),
+    ]
+}
+
+fn misuses(spec: &Spec) -> String {
+    let (mut variants, mut all, mut identifiers) = (String::new(), String::new(), String::new());
+    let (mut titles, mut fixes, mut actions) = (String::new(), String::new(), String::new());
+    for misuse in &spec.misuses {
+        let name = &misuse.name;
+        let mut action = misuse.action.clone();
+        action[..1].make_ascii_uppercase();
+        writeln!(variants, "/// {}\n{name} = {},", misuse.title, misuse.id).unwrap();
+        writeln!(all, "Misuse::{name},").unwrap();
+        writeln!(identifiers, "Misuse::{name} => \"HPY-D{:03}\",", misuse.id).unwrap();
+        writeln!(titles, "Misuse::{name} => {:?},", misuse.title).unwrap();
+        writeln!(fixes, "Misuse::{name} => {:?},", misuse.fix).unwrap();
+        writeln!(actions, "Misuse::{name} => Action::{action},").unwrap();
+    }
+    let body = format!(
+        "use crate::policy::Action;
+
+/// What debug mode finds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Misuse {{ {variants} }}
+
+impl Misuse {{
+    pub const ALL: &[Misuse] = &[{all}];
+
+    /// What people, settings and programs know it by.
+    pub fn identifier(self) -> &'static str {{ match self {{ {identifiers} }} }}
+
+    pub fn title(self) -> &'static str {{ match self {{ {titles} }} }}
+
+    /// What to do about it.
+    pub fn fix(self) -> &'static str {{ match self {{ {fixes} }} }}
+
+    /// What happens unless the user says something else.
+    pub fn action(self) -> Action {{ match self {{ {actions} }} }}
+}}
+"
+    );
+    source("spec/misuses.toml", "The misuses and their identifiers.", &body)
+}
+
+/// Whether all there is to check about a function is said in the spec.
+fn is_regular(spec: &Spec, function: &Function) -> bool {
+    let fits = |value: &Value| {
+        let decl = Decl::parse(&value.c);
+        let foreign = decl.ty.base.starts_with("cpy_") || decl.ty.base == "HPyCFunction";
+        let plain_handle = decl.ty.base == "HPy" && !decl.ty.is_pointer() && value.own == Some(Ownership::Borrowed);
+        !foreign && (plain_handle || !spec.is_handle(&decl.ty.base))
+    };
+    let result = Decl::parse_type(&function.returns.c);
+    let known_result = !spec.is_handle(&result.base) || result.base == "HPy";
+    let is_text = result.is_pointer() && result.base == "char";
+    !function.checked_by_hand && function.params.iter().all(fits) && known_result && !is_text
+}
+
+fn functions(spec: &Spec) -> String {
+    let mut body = String::from("use hpy_abi::MEMBER_COUNT;\n");
+    body += "/// A function of the API.\npub struct Described {\npub name: &'static str,\npub params: &'static [&'static str],\n\
+             /// It may be called with an exception pending.\npub pending: bool,\n}\n\n\
+             /// By the index of the member.\npub static FUNCTIONS: [Described; MEMBER_COUNT] = [\n";
+    for member in spec.members() {
+        match member {
+            Member::Constant(constant) => {
+                writeln!(body, "Described {{ name: {:?}, params: &[], pending: true }},", constant.name).unwrap();
+            }
+            Member::Function(function) => {
+                let names: Vec<_> = function.params().iter().map(|param| format!("{:?}", param.name)).collect();
+                writeln!(
+                    body,
+                    "Described {{ name: {:?}, params: &[{}], pending: {} }},",
+                    function.name,
+                    names.join(", "),
+                    function.pending
+                )
+                .unwrap();
+            }
+        }
+    }
+    body += "];\n\n/// The indices of members, for what is checked by hand.\npub mod member {\n";
+    for function in spec.functions().filter(|function| !is_regular(spec, function) && !function.runtime_only) {
+        writeln!(body, "pub const {}: u16 = {};", function.member, function.index).unwrap();
+    }
+    body += "}\n\n";
+    for family in &spec.families {
+        let regular: Vec<_> = family.functions.iter().filter(|function| is_regular(spec, function)).collect();
+        if !regular.is_empty() {
+            body += &family_macro(spec, family, &regular);
+        }
+    }
+    source("spec/functions/", "The functions of the API whose checks follow from what the spec says.", &body)
+}
+
+fn family_macro(spec: &Spec, family: &Family, functions: &[&Function]) -> String {
+    let mut text = format!("macro_rules! checked_{} {{\n() => {{", family.name);
+    for function in functions {
+        text += &checked(spec, function);
+    }
+    writeln!(text, "}};\n}}\npub(crate) use checked_{};\n", family.name).unwrap();
+    text
+}
+
+/// What a function returns that failed.
+fn failure(function: &Function) -> String {
+    let result = Decl::parse_type(function.member_returns());
+    let minus_one = matches!(function.fails, Fails::MinusOne | Fails::MinusOneWithError);
+    match result.to_rust().as_str() {
+        "()" => "()".into(),
+        "HPy" => "HPy::NULL".into(),
+        "f64" if minus_one => "-1.0".into(),
+        unsigned @ ("u32" | "u64" | "usize" | "HPy_UCS4") if minus_one => format!("{unsigned}::MAX"),
+        rust if rust.starts_with("*const") => "core::ptr::null()".into(),
+        rust if rust.starts_with("*mut") => "core::ptr::null_mut()".into(),
+        "HPyType_BuiltinShape" => "HPyType_BuiltinShape(-2)".into(),
+        _ if minus_one => "-1".into(),
+        _ => "0".into(),
+    }
+}
+
+fn values_of(spec: &Spec, name: &str) -> Option<String> {
+    let item = spec.enums.iter().find(|item| item.name == name)?;
+    let values: Vec<_> = item.values.iter().map(|value| value.value.to_string()).collect();
+    Some(values.join(", "))
+}
+
+/// The condition that an argument has to meet, if it is no handle.
+fn condition(spec: &Spec, value: &Value, position: usize) -> Option<String> {
+    let decl = Decl::parse(&value.c);
+    let name = ident(&decl.name);
+    let CType { base, .. } = &decl.ty;
+    if decl.ty.is_pointer() {
+        let null = value.null;
+        if base == "char" && decl.ty.base_const {
+            let utf8 = decl.name.starts_with("utf8") && !value.any_encoding;
+            return Some(format!("call.text({name}, {position}, {null}, {utf8})"));
+        }
+        return (!null).then(|| format!("call.pointer({name}.cast(), {position})"));
+    }
+    if let Some(least) = value.least {
+        return Some(format!("call.at_least({name}, {least}, {position})"));
+    }
+    if let Some(enumeration) = &value.enumeration {
+        return Some(format!("call.one_of({name}, &[{}], {position})", values_of(spec, enumeration)?));
+    }
+    values_of(spec, base).map(|values| format!("call.one_of({name}.0, &[{values}], {position})"))
+}
+
+fn checked(spec: &Spec, function: &Function) -> String {
+    let failure = failure(function);
+    let return_failure = if failure == "()" { "return;".to_string() } else { format!("return {failure};") };
+    let mut body =
+        format!("let Some(call) = crate::call::Call::enter(ctx, {}) else {{ {return_failure} }};\n", function.index);
+    let conditions: Vec<_> =
+        function.params.iter().enumerate().filter_map(|(index, value)| condition(spec, value, index)).collect();
+    let fails = matches!(function.fails, Fails::Never | Fails::Aborts);
+    let note = if fails { "" } else { "call.has_failed();\n" };
+    if !conditions.is_empty() {
+        writeln!(body, "if !({}) {{ {note}{return_failure} }}", conditions.join(" && ")).unwrap();
+    }
+    for (index, value) in function.params.iter().enumerate() {
+        let decl = Decl::parse(&value.c);
+        if decl.ty.base != "HPy" {
+            continue;
+        }
+        let name = ident(&decl.name);
+        let get = if value.null { "handle_or_null" } else { "handle" };
+        writeln!(body, "let Some({name}) = call.{get}({name}, {index}) else {{ {return_failure} }};").unwrap();
+        if let Some(constant) = &value.is {
+            let python =
+                spec.constants.iter().find(|each| each.name == *constant).map_or("", |each| each.python.as_str());
+            writeln!(body, "if !call.is({name}, |ctx| ctx.{constant}, {python:?}, {index}) {{ {return_failure} }}")
+                .unwrap();
+        }
+    }
+    let inner = format!("((*call.inner).{})(call.inner{})", function.member, arguments(function));
+    let result = Decl::parse_type(function.member_returns());
+    body += &if result.is_void() {
+        let raised = if function.member_returns.is_some() { "\ncall.has_raised();" } else { "" };
+        format!("{inner};{raised}")
+    } else if result.base == "HPy" && !result.is_pointer() {
+        let open = if matches!(function.fails, Fails::Never) { "opened_or_null" } else { "opened" };
+        format!("call.{open}({inner})")
+    } else {
+        match function.fails {
+            Fails::Null | Fails::NullWithError => {
+                format!("let result = {inner};\nif result.is_null() {{ call.has_failed(); }}\nresult")
+            }
+            Fails::MinusOne | Fails::MinusOneWithError => {
+                format!("let result = {inner};\nif result == {failure} {{ call.has_failed(); }}\nresult")
+            }
+            Fails::Never | Fails::Aborts => inner,
+        }
+    };
+    format!(
+        "unsafe extern \"C\" fn {}({}){} {{\n\
+         // SAFETY: the context is one of ours, and what is passed on has been checked.\nunsafe {{ {body} }}\n}}\n",
+        function.member,
+        rust_params(function),
+        rust_result(function)
+    )
+}
+
+/// The entries of signatures that are nothing but handles and numbers.
+fn enter(spec: &Spec) -> String {
+    let (mut entries, mut arms) = (String::new(), String::new());
+    for signature in &spec.signatures {
+        if let Some(text) = entry(signature) {
+            entries += &text;
+            let name = signature.short_name().to_lowercase();
+            writeln!(arms, "{} => transmute::<HPyFunc_{name}, HPyCFunction>(Some(enter_{name})),", signature.name)
+                .unwrap();
+        }
+    }
+    let body = format!(
+        "use core::ffi::{{c_char, c_int, c_void}};
+use core::mem::transmute;
+use hpy_abi::*;
+use crate::enter::{{Entry, KEYWORDS}};
+
+{entries}
+
+/// What the inner runtime calls for a function of this signature.
+pub fn entry_of(signature: HPyFunc_Signature) -> HPyCFunction {{
+    // SAFETY: function pointers are cast back to what they are before they are called.
+    unsafe {{
+        match signature {{
+            {arms}
+            _ => None,
+        }}
+    }}
+}}
+"
+    );
+    source("spec/signatures.toml", "Where the inner runtime calls functions of extensions.", &body)
+}
+
+fn entry(signature: &Signature) -> Option<String> {
+    let (result, params) = signature.implementation()?;
+    let short = signature.short_name().to_lowercase();
+    // Without a context there are no handles; buffers have one inside.
+    if params.first()?.ty.base != "HPyContext" || short.ends_with("bufferproc") {
+        return None;
+    }
+    let params = &params[1..];
+    let mutable = if params.iter().any(|param| param.ty.base == "HPy") { "mut " } else { "" };
+    let (mut declared, mut passed, mut opened) = (String::new(), String::new(), String::new());
+    let mut position = 0;
+    for (index, param) in params.iter().enumerate() {
+        let name = if param.name.is_empty() { format!("arg{index}") } else { ident(&param.name) };
+        write!(declared, ", {name}: {}", param.ty.to_rust()).unwrap();
+        write!(passed, ", {name}").unwrap();
+        if param.ty.base != "HPy" {
+            continue;
+        }
+        if param.ty.is_pointer() {
+            let count = ident(&params[index + 1].name);
+            let sign = if params[index + 1].ty.base == "HPy_ssize_t" { ".cast_unsigned()" } else { "" };
+            let names = if short == "keywords" { "kwnames" } else { "HPy::NULL" };
+            writeln!(opened, "let {name} = entry.arguments({name}, {count}{sign}, {names});").unwrap();
+        } else {
+            let place = if name.starts_with("kw") { "KEYWORDS".to_string() } else { position.to_string() };
+            writeln!(opened, "let {name} = entry.argument({name}, {place});").unwrap();
+            position += 1;
+        }
+    }
+    let call = format!("f(entry.context(){passed})");
+    let rust_result = Decl::parse_type(&result).to_rust();
+    let (arrow, finish) = match rust_result.as_str() {
+        "()" => (String::new(), format!("{call};\nentry.finish();")),
+        "HPy" => (" -> HPy".to_string(), format!("let result = {call};\nentry.finish_handle(result)")),
+        number => {
+            let bound = |index: usize, name: &str| {
+                signature.result.get(index).map_or(format!("{number}::{name}"), i64::to_string)
+            };
+            (
+                format!(" -> {number}"),
+                format!("let result = {call};\nentry.finish_number(result, {}, {})", bound(0, "MIN"), bound(1, "MAX")),
+            )
+        }
+    };
+    Some(format!(
+        "unsafe extern \"C\" fn enter_{short}(_ctx: *mut HPyContext{declared}){arrow} {{\n\
+         // SAFETY: the inner runtime passes what the signature says, of which the function is.\nunsafe {{\n\
+         let {mutable}entry = Entry::new();\n{opened}\
+         let f = transmute::<HPyCFunction, HPyFunc_{short}>(entry.function).unwrap_unchecked();\n{finish}\n}}\n}}\n"
+    ))
+}
