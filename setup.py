@@ -63,7 +63,7 @@ class build_py_with_devel(build_py):
         for abi, options in LIBRARIES.items():
             folder = devel / "lib" / abi
             folder.mkdir(parents=True, exist_ok=True)
-            slim(build_library(options), folder)
+            slim(build_library(options), folder, unwinds=abi != "cpython")
 
 
 # How the static library of each ABI is built.
@@ -92,7 +92,7 @@ def build_library(options):
     return next(Path(item["filenames"][0]) for item in artifacts if item["target"]["name"] == "hpyhelpers")
 
 
-def slim(library, folder):
+def slim(library, folder, unwinds):
     """Puts into `folder` a copy of the library without what no extension can reach: Rust adds all of its support library."""
     tools = {name: shutil.which(name) for name in ("ar", "cc", "nm", "objcopy")}
     if library.suffix != ".a" or not sys.platform.startswith("linux") or not all(tools.values()):
@@ -106,9 +106,10 @@ def slim(library, folder):
 
     with tempfile.TemporaryDirectory() as temporary:
         whole, reachable = Path(temporary, "whole.a"), Path(temporary, "hpyhelpers.o")
-        # What runs by itself when a binary is loaded (for Rust programs, about their arguments), and the tables for unwinding,
-        # which nothing here does and which are a tenth of the size.
-        run("objcopy", "--remove-section=.init_array*", "--remove-section=.eh_frame", library, whole)
+        # What runs by itself when a binary is loaded (for Rust programs, about their arguments). Where size counts, the tables
+        # for unwinding as well, which are a tenth of it: nothing here unwinds, but debug mode looks through frames.
+        unwanted = [".init_array*"] if unwinds else [".init_array*", ".eh_frame"]
+        run("objcopy", *(f"--remove-section={section}" for section in unwanted), library, whole)
         names = [line.split()[-1] for line in run("nm", "--defined-only", "--extern-only", whole).splitlines() if line]
         roots = [f"-Wl,--undefined={name}" for name in names if name.startswith(("HPy", "_HPy"))]
         run("cc", "-r", "-nostdlib", "-Wl,--gc-sections", *roots, "-o", reachable, whole)

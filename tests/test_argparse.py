@@ -265,6 +265,7 @@ def test_long_names_and_messages_are_cut_between_characters(parse):
     assert failure(parse, "l;m" + "😀" * 300) == (TypeError, "m" + "😀" * 127)
 
 
+@pytest.mark.misuse("format strings that are wrong")
 def test_units_that_do_not_exist(parse):
     expected = (SystemError, "function unknown arg format code")
     for byte in set(range(1, 256)) - set(b"".join(map(str.encode, UNITS))) - set(b"|:;"):
@@ -284,7 +285,10 @@ def test_no_format(parse):
     assert failure(parse, None, 1)[0] is SystemError
 
 
-@pytest.mark.parametrize("fmt", ["O", "OO", "|O", "pO", "sO", "Ol", "OZ", "fO", "O;message"])
+@pytest.mark.parametrize(
+    "fmt",
+    ["O", "OO", "|O", "pO", "sO", "Ol", pytest.param("OZ", marks=pytest.mark.misuse("no unit")), "fO", "O;message"],
+)
 def test_parsing_keeps_no_reference(parse, fmt):
     objects = [object(), object(), "".join(["a new ", "str"])]
     calls = [objects, objects[:1], objects[:2], objects[2:], objects[::-1]]

@@ -149,6 +149,7 @@ def test_arguments_come_in_the_order_of_the_units(parse):
                  t=1, s=2, r=3) == (*("text", None, 0.5, -1, 0, 2**64 - 1, 0.25, -2) * 2, "x", 3, 2.0, 1)  # fmt: skip
 
 
+@pytest.mark.misuse("format strings that are wrong")
 def test_format_and_names_of_different_lengths(parse):
     few = "function mismatched args (too few keywords for fmt)"
     many = "function mismatched args (too many keywords for fmt)"
@@ -161,6 +162,7 @@ def test_format_and_names_of_different_lengths(parse):
     assert failure(parse, "", "a") == (TypeError, many)
 
 
+@pytest.mark.misuse("format strings that are wrong")
 def test_empty_names_come_first(parse):
     expected = (SystemError, "name() empty keyword parameter name")
     for names in (("a", ""), ("", "b", ""), ("a", "", "c")):
@@ -180,6 +182,7 @@ def test_no_format(parse):
     assert failure(parse, None, "a", 1)[0] is SystemError
 
 
+@pytest.mark.misuse("format strings that are wrong")
 def test_units_that_do_not_exist(parse):
     expected = (SystemError, "function unknown arg format code")
     for byte in set(range(1, 256)) - set(b"".join(map(str.encode, UNITS))) - set(b"|$:;"):

@@ -87,6 +87,7 @@ PAIR = {
         {
             HPy_VISIT(&((Pair *)object)->first);
             HPy_VISIT(&((Pair *)object)->second);
+            HPy_VISIT(&((Pair *)object)->kept);
             return 0;
         }
     """,

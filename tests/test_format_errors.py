@@ -56,6 +56,7 @@ def test_many_units(mod):
 
 
 @pytest.mark.parametrize("unit", "csUVSRAp")
+@pytest.mark.misuse("format strings that are wrong")
 def test_only_numbers_are_padded_with_zeros(mod, unit):
     expected = (SystemError, f"formatting unit '%{unit}' does not support 0-padding")
     for flags in ("0", "00", "05", "05.3", "0.3", "0."):
@@ -63,6 +64,7 @@ def test_only_numbers_are_padded_with_zeros(mod, unit):
 
 
 @pytest.mark.parametrize("unit", "cp")
+@pytest.mark.misuse("format strings that are wrong")
 def test_neither_characters_nor_pointers_have_a_width(mod, unit):
     expected = (SystemError, f"formatting unit '%{unit}' does not support width nor precision")
     for flags in ("1", "5", ".1", ".0", "5.3"):
@@ -107,6 +109,7 @@ def test_no_format(mod):
     assert failure(mod.raise_format, ValueError, None, 5, None)[0] is SystemError
 
 
+@pytest.mark.misuse("format strings that are wrong")
 def test_null_arguments(mod):
     assert failure(mod.text, b"a%5.2sb", None) == (
         SystemError,
@@ -121,6 +124,7 @@ def test_null_arguments(mod):
 
 
 @pytest.mark.differs("0.9.0: crashes")
+@pytest.mark.misuse("format strings that are wrong")
 def test_null_object_and_null_text(mod):
     expected = (SystemError, "null c string passed as value for formatting unit '%V'")
     assert failure(mod.object_or_text, b"a%Vb", ..., None) == expected

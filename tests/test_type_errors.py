@@ -57,9 +57,10 @@ LEGACY = "HPyType_BuiltinShape_Legacy"
 UNKNOWN = "(HPyType_SpecParam_Kind)17"
 
 
-def case(name, error, text, /, *defines, params="", differs=None, **fields):
+def case(name, error, text, /, *defines, params="", differs=None, misuse=None, **fields):
     """A spec of two longs, but for what is given; the text is the exception's, or one of a tuple is in it."""
-    marks = pytest.mark.differs(differs) if differs else ()
+    marks = [pytest.mark.differs(differs)] if differs else []
+    marks += [pytest.mark.misuse(misuse)] if misuse else []
     return pytest.param(name, error, text, marks=marks, id=name), (name, defines, params, fields)
 
 
@@ -76,6 +77,7 @@ CASES = [
         TypeError,
         "unknown HPyType_SpecParam specification for 'mod.T'",
         params=param(UNKNOWN, "ctx->h_LongType"),
+        misuse="no kind of parameter",
     ),
     case(
         "two_tuples_of_bases",
@@ -113,8 +115,8 @@ CASES = [
         "You must provide an HPy_tp_traverse slot if you specify HPy_TPFLAGS_HAVE_GC",
         flags=BASETYPE + " | HPy_TPFLAGS_HAVE_GC",
     ),
-    case("shape_99", ValueError, "invalid shape: 99", builtin_shape="(HPyType_BuiltinShape)99"),
-    case("shape_minus_2", ValueError, "invalid shape: -2", builtin_shape="(HPyType_BuiltinShape)-2"),
+    case("shape_99", ValueError, "invalid shape: 99", builtin_shape="(HPyType_BuiltinShape)99", misuse="no shape"),
+    case("shape_minus_2", ValueError, "invalid shape: -2", builtin_shape="(HPyType_BuiltinShape)-2", misuse="no shape"),
     case(
         "members_without_a_struct",
         TypeError,

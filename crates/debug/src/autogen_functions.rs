@@ -315,11 +315,13 @@ pub mod member {
     pub const ctx_Capsule_Get: u16 = 245;
     pub const ctx_ContextVar_Get: u16 = 251;
     pub const ctx_Err_SetString: u16 = 137;
+    pub const ctx_EvalCode: u16 = 249;
     pub const ctx_Field_Store: u16 = 221;
     pub const ctx_Field_Load: u16 = 222;
     pub const ctx_Global_Store: u16 = 225;
     pub const ctx_Global_Load: u16 = 226;
     pub const ctx_Close: u16 = 78;
+    pub const ctx_Iter_Next: u16 = 270;
     pub const ctx_FromPyObject: u16 = 206;
     pub const ctx_AsPyObject: u16 = 207;
     pub const ctx_ReenterPythonExecution: u16 = 223;
@@ -975,24 +977,6 @@ macro_rules! checked_eval {
                 call.opened(((*call.inner).ctx_Compile_s)(call.inner, utf8_source, utf8_filename, kind))
             }
         }
-        unsafe extern "C" fn ctx_EvalCode(ctx: *mut HPyContext, code: HPy, globals: HPy, locals: HPy) -> HPy {
-            // SAFETY: the context is one of ours, and what is passed on has been checked.
-            unsafe {
-                let Some(call) = crate::call::Call::enter(ctx, 249) else {
-                    return HPy::NULL;
-                };
-                let Some(code) = call.handle(code, 0) else {
-                    return HPy::NULL;
-                };
-                let Some(globals) = call.handle(globals, 1) else {
-                    return HPy::NULL;
-                };
-                let Some(locals) = call.handle_or_null(locals, 2) else {
-                    return HPy::NULL;
-                };
-                call.opened(((*call.inner).ctx_EvalCode)(call.inner, code, globals, locals))
-            }
-        }
     };
 }
 pub(crate) use checked_eval;
@@ -1358,18 +1342,6 @@ macro_rules! checked_iter {
                     return HPy::NULL;
                 };
                 call.opened(((*call.inner).ctx_GetIter)(call.inner, obj))
-            }
-        }
-        unsafe extern "C" fn ctx_Iter_Next(ctx: *mut HPyContext, obj: HPy) -> HPy {
-            // SAFETY: the context is one of ours, and what is passed on has been checked.
-            unsafe {
-                let Some(call) = crate::call::Call::enter(ctx, 270) else {
-                    return HPy::NULL;
-                };
-                let Some(obj) = call.handle(obj, 0) else {
-                    return HPy::NULL;
-                };
-                call.opened(((*call.inner).ctx_Iter_Next)(call.inner, obj))
             }
         }
         unsafe extern "C" fn ctx_Iter_Check(ctx: *mut HPyContext, obj: HPy) -> c_int {

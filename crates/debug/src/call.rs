@@ -10,7 +10,7 @@ use crate::extra::Trace;
 use crate::slot::{self, Kind, Mark, Place, Slot, Token};
 use crate::thread::{FORBIDDEN, Frame, LEFT, PENDING, Thread, owner};
 use crate::trouble::{Next, Trouble, name_of, parameter};
-use crate::{FUNCTIONS, Layer, fields, inspect, memory, place, summary};
+use crate::{FUNCTIONS, Layer, fields, inspect, memory, place, structs, summary};
 
 /// An API function is being called, and may be.
 pub struct Call {
@@ -120,11 +120,16 @@ impl Call {
         let flags = self.thread.flags.load(Relaxed);
         if flags & FORBIDDEN != 0 {
             let detail = format!("{} was called in a tp_traverse or tp_destroy", self.name());
-            return self.trouble(Misuse::CallNotAllowedHere, detail).tell() == Next::GoOn && flags & LEFT == 0;
+            return self.trouble(Misuse::CallNotAllowedHere, detail).tell().goes_on() && flags & LEFT == 0;
         }
         if flags & LEFT != 0 {
             if is(self.function, "HPy_ReenterPythonExecution") {
                 return true;
+            }
+            if is(self.function, "HPy_LeavePythonExecution") {
+                let detail = "HPy_LeavePythonExecution was called a second time".to_string();
+                self.trouble(Misuse::LeaveUnbalanced, detail).tell();
+                return false;
             }
             let detail = format!("{} was called after HPy_LeavePythonExecution", self.name());
             self.trouble(Misuse::InterpreterNotHeld, detail).tell();
@@ -152,7 +157,7 @@ impl Call {
         let next = trouble.tell();
         // Said once for a call, not for each function that follows.
         self.frame.raised.set(true);
-        next == Next::GoOn
+        next.goes_on()
     }
 
     /// The inner handle of an argument. None if there is none, which has been reported.
@@ -184,9 +189,9 @@ impl Call {
                     Kind::Handle => (Misuse::UseAfterClose, "a closed handle"),
                     _ => (Misuse::InventedHandle, "no handle"),
                 };
-                let go_on = self.complain(misuse, what, position, Some(slot));
-                // As good as it gets: the object may still be alive.
-                return if go_on && misuse != Misuse::InventedHandle { inner(slot) } else { self.cannot(misuse) };
+                let next = self.complain_and_ask(misuse, what, position, Some(slot));
+                let usable = next == Next::GoOnAnyhow || next == Next::GoOn && is_alive(slot);
+                return if usable && misuse != Misuse::InventedHandle { inner(slot) } else { self.cannot(misuse) };
             }
             _ => {}
         }
@@ -214,29 +219,42 @@ impl Call {
                 };
                 (Misuse::InventedHandle, format!("{kind} instead of a {wanted}"), Some(slot))
             }
-            _ if fields::is_content(value) => {
-                (Misuse::FieldAsHandle, "the content of an HPyField or HPyGlobal".to_string(), None)
+            // SAFETY: the thread holds the interpreter.
+            _ if unsafe { self.is_in_member(value) } => {
+                (Misuse::FieldAsHandle, "the content of an HPyField".to_string(), None)
             }
-            _ if is_inner(value) => {
-                let what = "a handle of another context, or an object of Python.h".to_string();
-                (Misuse::ForeignHandle, what, None)
+            _ => {
+                let (misuse, what) = foreign(self.layer(), value, wanted);
+                (misuse, what, None)
             }
-            _ => (Misuse::InventedHandle, format!("{value:#x}, which is no {wanted},"), None),
         };
         self.complain(misuse, &what, position, slot);
         self.cannot(misuse)
     }
 
+    /// Whether a value is in a field that Python has stored to, of an object at hand.
+    unsafe fn is_in_member(&self, value: isize) -> bool {
+        // SAFETY: as this function's; what is looked at is alive.
+        unsafe {
+            ((*self.inner).ctx_Err_Occurred)(self.inner) == 0
+                && structs::any_open(self, |of, data| structs::member_holds(of, data, value))
+        }
+    }
+
     /// True to go on.
     #[cold]
     pub fn complain(&self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> bool {
+        self.complain_and_ask(misuse, what, position, slot).goes_on()
+    }
+
+    fn complain_and_ask(&self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> Next {
         let name = parameter(self.function, position);
         let detail = format!("{} got {what} as '{name}' (argument {})", self.name(), position + 1);
         let mut trouble = self.trouble(misuse, detail).argument(self.function, position);
         if let Some(slot) = slot {
             trouble = trouble.about(slot);
         }
-        trouble.tell() == Next::GoOn
+        trouble.tell()
     }
 
     /// Where nothing can be done with a value, whatever the policy says.
@@ -382,7 +400,12 @@ impl Call {
     /// A value of an enum.
     #[inline]
     pub fn one_of(&self, value: c_int, values: &[c_int], position: usize) -> bool {
-        values.contains(&value) || self.complain(Misuse::EnumOutOfRange, &value.to_string(), position, None)
+        if values.contains(&value) {
+            return true;
+        }
+        self.complain(Misuse::EnumOutOfRange, &value.to_string(), position, None);
+        // Not all runtimes check.
+        self.cannot::<()>(Misuse::EnumOutOfRange).is_some()
     }
 
     /// Whether an inner handle is of a type, which the API function takes for granted.
@@ -394,13 +417,19 @@ impl Call {
         }
         // The words are those of 0.9.
         let wanted = if wanted == "str" { "Unicode object" } else { wanted };
+        self.wrong_type::<()>(wanted, position).is_some()
+    }
+
+    /// Reports an object of another type than the function takes for granted.
+    #[cold]
+    pub fn wrong_type<T>(&self, wanted: &str, position: usize) -> Option<T> {
         let parameters = FUNCTIONS.get(usize::from(self.function)).map_or(0, |function| function.params.len());
         let what = match parameters {
             1 => format!("{} arg must be a {wanted}", self.name()),
             _ => format!("{} arg {} must be a {wanted}", self.name(), position + 1),
         };
         self.trouble(Misuse::WrongType, what).argument(self.function, position).tell();
-        self.cannot::<()>(Misuse::WrongType).is_some()
+        self.cannot(Misuse::WrongType)
     }
 }
 
@@ -420,12 +449,29 @@ fn is(function: u16, name: &str) -> bool {
     name_of(function) == name
 }
 
-/// Whether a value is the inner handle of something open: then it is a handle, but not ours.
+/// What a value is that does not come from debug mode.
+pub fn foreign(layer: &Layer, value: isize, wanted: &str) -> (Misuse, String) {
+    if fields::is_content(value) {
+        return (Misuse::FieldAsHandle, "the content of an HPyField or HPyGlobal".to_string());
+    }
+    // SAFETY: the function looks without touching what it must not.
+    if is_inner(value) || unsafe { (layer.host.is_object)(value) } {
+        return (Misuse::ForeignHandle, "a handle of another context, or an object of Python.h,".to_string());
+    }
+    (Misuse::InventedHandle, format!("{value:#x}, which is no {wanted},"))
+}
+
+/// Whether a value is the inner handle of something open.
 fn is_inner(value: isize) -> bool {
     slot::all().any(|(_, slot)| {
         let state = slot.state();
         state.open && slot.inner.load(Relaxed) == value
     })
+}
+
+/// Whether the object of a handle that may be closed is alive for sure: some other handle to it is open.
+pub fn is_alive(slot: &Slot) -> bool {
+    slot.state().open || is_inner(slot.inner.load(Relaxed))
 }
 
 /// The context is not that of the calling thread's innermost call.
@@ -440,6 +486,8 @@ unsafe fn refuse_context(frame: &'static Frame, function: u16) {
         (Misuse::CallNotAllowedHere, format!("{name} was called in a tp_traverse or tp_destroy"))
     } else if flags & LEFT != 0 {
         (Misuse::InterpreterNotHeld, format!("{name} was called after HPy_LeavePythonExecution"))
+    } else if is(function, "HPy_ReenterPythonExecution") {
+        (Misuse::LeaveUnbalanced, format!("{name} was called on another thread than HPy_LeavePythonExecution"))
     // SAFETY: asks about the thread, and needs nothing.
     } else if unsafe { !(layer.host.holds_interpreter)() } {
         (Misuse::InterpreterNotHeld, format!("{name} was called on a thread that does not hold the interpreter"))

@@ -17,7 +17,7 @@ use crate::names::{self, Function};
 use crate::slot::{self, ARGUMENT, Kind, Mark, RETURN, Token};
 use crate::thread::{Frame, PENDING, Thread};
 use crate::trouble::{Next, Trouble};
-use crate::{Layer, inspect, structs, summary};
+use crate::{Layer, call, inspect, structs, summary};
 
 /// The position of what is not an argument by itself.
 pub const KEYWORDS: u16 = 0x400;
@@ -191,8 +191,10 @@ impl Entry {
 
     #[cold]
     fn trouble(&self, misuse: Misuse, detail: String) -> Trouble<'static> {
-        self.frame.ip.set(self.described.address);
-        Trouble::of(self.layer, Some(self.thread), Some(self.frame), misuse, detail)
+        let mut trouble = Trouble::of(self.layer, Some(self.thread), Some(self.frame), misuse, detail);
+        // Places are return addresses, which lie behind what they are about.
+        trouble.report.ip = self.described.address + 1;
+        trouble
     }
 
     fn name(&self) -> &'static str {
@@ -236,7 +238,16 @@ impl Entry {
         if self.described.leaking_calls.fetch_add(1, Relaxed) + 1 == GROWTH {
             let leaked = self.described.leaked.load(Relaxed);
             let detail = format!("{GROWTH} calls of {} have left {leaked} handles open", self.name());
-            self.trouble(Misuse::HandleGrowth, detail).tell();
+            let mut trouble = self.trouble(Misuse::HandleGrowth, detail);
+            // One of them tells where they are opened.
+            let own = |slot: &slot::Slot| {
+                let state = slot.state();
+                state.open && state.kind != Kind::Argument && slot.opener.load(Relaxed) == self.described.id
+            };
+            if let Some((_, slot)) = slot::all().find(|(_, slot)| own(slot)) {
+                trouble = trouble.about(slot);
+            }
+            trouble.tell();
         }
     }
 
@@ -244,6 +255,7 @@ impl Entry {
     fn unbalanced(&mut self) {
         let inner = self.layer.inner;
         let detail = format!("{} returned without HPy_ReenterPythonExecution", self.name());
+        let mut last = None;
         // SAFETY: the list is the thread's own; its states have been left and not re-entered.
         unsafe {
             while (*self.thread.left.get()).len() > self.leaves {
@@ -255,17 +267,22 @@ impl Entry {
                 };
                 ((*inner).ctx_ReenterPythonExecution)(inner, HPyThreadState { _i: slot.inner.load(Relaxed) });
                 self.thread.close(index, slot, Mark { by: RETURN, ip: 0 }, self.described.id);
+                last = Some(slot);
             }
         }
         self.thread.flags.fetch_and(!crate::thread::LEFT, Relaxed);
-        self.trouble(Misuse::LeaveUnbalanced, detail).tell();
+        let mut trouble = self.trouble(Misuse::LeaveUnbalanced, detail);
+        if let Some(slot) = last {
+            trouble = trouble.about(slot);
+        }
+        trouble.tell();
     }
 
     /// Raises what could not be raised before. True if there is an exception now.
     #[cold]
     fn raise_deferred(&self) -> bool {
-        let mut reports = core::mem::take(&mut *self.thread.deferred.lock().unwrap_or_else(PoisonError::into_inner));
-        reports.extend(inspect::take_deferred());
+        let mut reports = inspect::take_deferred();
+        reports.append(&mut *self.thread.deferred.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(first) = reports.first() else { return false };
         // SAFETY: the thread holds the interpreter.
         unsafe { (self.layer.host.raise)(first.misuse.identifier(), &first.text()) };
@@ -357,47 +374,49 @@ impl Entry {
     #[cold]
     fn bad_result(&self, result: HPy) -> HPy {
         let context = self.layer.inner;
-        let found = Token::decode(result._i).and_then(|token| Some((token, slot::get(token.index)?)));
         let name = self.name();
-        let next = match found {
-            Some((token, slot)) if slot.state().generation == token.generation => {
-                let state = slot.state();
-                let (misuse, what) = match (state.kind, state.open) {
-                    (Kind::Constant, _) => (Misuse::BorrowedReturned, "a constant of the context"),
-                    (Kind::Argument, true) => (Misuse::BorrowedReturned, "an argument"),
-                    (Kind::Argument, false) => (Misuse::ArgumentKept, "an argument of another call"),
-                    (Kind::Handle, true) => (Misuse::OtherThread, "a handle of another thread"),
-                    (Kind::Handle, false) => (Misuse::UseAfterClose, "a closed handle"),
-                    _ => (Misuse::InventedHandle, "something that is no handle"),
-                };
-                let next = self.trouble(misuse, format!("{name} returned {what}")).about(slot).tell();
-                let alive = matches!(state.kind, Kind::Constant | Kind::Argument | Kind::Handle);
-                if next == Next::GoOn && alive {
-                    let inner = HPy { _i: slot.inner.load(Relaxed) };
-                    // SAFETY: open, or it is for the user to know that it is alive.
-                    return unsafe { ((*context).ctx_Dup)(context, inner) };
-                }
-                next
-            }
-            Some(_) => {
-                self.trouble(Misuse::UseAfterClose, format!("{name} returned a handle that was closed long ago")).tell()
-            }
-            None => {
-                let detail = format!("{name} returned {:#x}, which is no handle", result._i);
-                self.trouble(Misuse::InventedHandle, detail).tell()
-            }
-        };
-        if next == Next::GoOn && !self.has_exception() {
+        let (misuse, what, slot) = self.classify(result._i);
+        let mut trouble = self.trouble(misuse, format!("{name} returned {what}"));
+        if let Some(slot) = slot {
+            trouble = trouble.about(slot);
+        }
+        let next = trouble.tell();
+        let slot = slot.filter(|slot| matches!(slot.state().kind, Kind::Constant | Kind::Argument | Kind::Handle));
+        if let Some(slot) = slot
+            && (next == Next::GoOnAnyhow || next == Next::GoOn && call::is_alive(slot))
+        {
+            // SAFETY: alive, or it is for the user to know that it is.
+            return unsafe { ((*context).ctx_Dup)(context, HPy { _i: slot.inner.load(Relaxed) }) };
+        }
+        if next.goes_on() && !self.has_exception() {
             // Nothing can be returned, so something has to be raised.
+            let text = format!("{}: {name} returned {what}", misuse.title());
             // SAFETY: the thread holds the interpreter.
-            unsafe {
-                (self.layer.host.raise)(
-                    Misuse::InventedHandle.identifier(),
-                    &format!("{name} did not return a handle that is open"),
-                )
-            };
+            unsafe { (self.layer.host.raise)(misuse.identifier(), &text) };
         }
         HPy::NULL
+    }
+
+    /// What is wrong with a result, which is no open handle of the call's own.
+    fn classify(&self, value: isize) -> (Misuse, String, Option<&'static slot::Slot>) {
+        let found = Token::decode(value).and_then(|token| Some((token, slot::get(token.index)?)));
+        let Some((token, slot)) = found else {
+            let (misuse, what) = call::foreign(self.layer, value, "handle");
+            return (misuse, what, None);
+        };
+        let state = slot.state();
+        if state.generation != token.generation {
+            return (Misuse::UseAfterClose, "a handle that was closed long ago".to_string(), None);
+        }
+        let (misuse, what) = match (state.kind, state.open) {
+            (Kind::Constant, _) => (Misuse::BorrowedReturned, "a constant of the context"),
+            (Kind::Argument, true) => (Misuse::BorrowedReturned, "an argument"),
+            (Kind::Argument, false) => (Misuse::ArgumentKept, "an argument of a call that has returned"),
+            (Kind::Handle, true) => (Misuse::OtherThread, "a handle of another thread"),
+            (Kind::Handle, false) => (Misuse::UseAfterClose, "a closed handle"),
+            _ => (Misuse::InventedHandle, "something that is no handle"),
+        };
+        (misuse, what.to_string(), Some(slot))
     }
 
     /// The result for the inner runtime: -1 means failure.

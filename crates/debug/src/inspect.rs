@@ -311,7 +311,12 @@ pub unsafe fn finish() -> Option<String> {
         };
         policy::record(&leak_report(misuse, slot));
     }
-    policy::summary()
+    for detail in structs::open_buffers(0) {
+        policy::record(&Report::new(Misuse::LeakedBuffer, detail));
+    }
+    let mut text = take_reports();
+    text.extend(policy::summary());
+    (!text.is_empty()).then(|| text.join("\n"))
 }
 
 /// The first layer there is.

@@ -66,6 +66,8 @@ pub struct Host {
     pub warn: unsafe fn(text: &str),
     /// The same number for each handle to an object.
     pub identity: unsafe fn(object: HPy) -> usize,
+    /// Whether there is an object at this address. Looks carefully: it may be any number.
+    pub is_object: unsafe fn(address: isize) -> bool,
     /// Quickly: the name of the type, and the value if it is a simple one. Runs no code of others.
     pub take_down: unsafe fn(object: HPy, taken: &mut Taken),
 }

@@ -31,6 +31,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// Neither what HPy's headers bring nor a helper that their macros make.
+    fn is_authors(&self) -> bool {
+        let by_macro = self.function.as_ref().is_some_and(|name| name.ends_with("_AsStruct"));
+        self.file.is_some() && !self.is_hpy_header() && !by_macro
+    }
+
     fn is_hpy_header(&self) -> bool {
         self.file.as_ref().is_some_and(|file| file.ends_with(".h") && file.replace('\\', "/").contains("/hpy/"))
     }
@@ -88,6 +94,16 @@ pub fn capture(limit: usize) -> Vec<usize> {
     stack
 }
 
+/// Whether `ip` is in this library: the extension's function ended with a jump to the API, which returned to us.
+pub fn is_own(ip: usize) -> bool {
+    ip != 0 && module_of(ip.wrapping_sub(1)).is_some_and(|module| module.own)
+}
+
+/// Whether an address lies in a binary, and so in no object.
+pub fn is_static(address: usize) -> bool {
+    system::module(address).is_some()
+}
+
 /// What is at the return address `ip`: inlined functions innermost first, and at least one place.
 pub fn places(ip: usize) -> Vec<Place> {
     let address = ip.wrapping_sub(1);
@@ -98,8 +114,21 @@ pub fn places(ip: usize) -> Vec<Place> {
 /// The place that tells most about the return address `ip`: the innermost one that is not in one of HPy's own headers.
 pub fn place(ip: usize) -> Option<Place> {
     let mut places = if ip == 0 { return None } else { places(ip) };
-    let best = places.iter().position(|place| !place.is_hpy_header()).unwrap_or(0);
+    let not_ours = || places.iter().position(|place| !place.is_hpy_header());
+    let best = places.iter().position(Place::is_authors).or_else(not_ours).unwrap_or(0);
     Some(places.swap_remove(best))
+}
+
+/// The return address that tells where in the author's code `ip` was reached: that itself, or one further out on the stack if it
+/// is in a helper that is linked into the extension.
+pub fn authors(ip: usize, stack: &[usize]) -> usize {
+    let module = place(ip).and_then(|place| place.module);
+    let is_authors = |ip: &usize| places(*ip).iter().any(|place| place.is_authors() && place.module == module);
+    if ip == 0 || is_authors(&ip) {
+        return ip;
+    }
+    let here = stack.iter().position(|each| *each == ip).map_or(0, |position| position + 1);
+    stack.iter().skip(here).copied().find(is_authors).unwrap_or(ip)
 }
 
 /// The return address `ip` in a few words: `snippet.c:17 (f_impl)`, or `mod.hpy0.so+0x11f2 (mod.f)` without debug

@@ -12,9 +12,10 @@ use hpy_abi::*;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::names::{self, Function};
+use crate::slot::{self, Kind};
 use crate::thread::{FORBIDDEN, Thread, next_order};
 use crate::trouble::Trouble;
-use crate::{Layer, fields, inspect};
+use crate::{Layer, fields, inspect, place};
 
 /// A type made from a spec. Never freed.
 #[derive(PartialEq, Eq, Hash)]
@@ -25,6 +26,8 @@ pub struct Type {
     /// What the bases' structs take of it.
     base_size: usize,
     pub shape: HPyType_BuiltinShape,
+    /// Where it has HPyMember_OBJECT attributes.
+    members: Vec<usize>,
     /// Its instances' fields are followed: it has a tp_traverse, and we are told when an instance goes.
     pub followed: bool,
 }
@@ -140,6 +143,7 @@ struct Visiting {
     seen: RefCell<Vec<usize>>,
     stopped: bool,
     of: &'static Type,
+    function: usize,
 }
 
 unsafe fn traverse_at(place: &Place, data: *mut c_void, visit: HPyFunc_visitproc, arg: *mut c_void) -> c_int {
@@ -152,13 +156,27 @@ unsafe fn traverse_at(place: &Place, data: *mut c_void, visit: HPyFunc_visitproc
         };
         // The structs of the base are visited by the base's function, whose fields this one need not see.
         let full: Vec<_> = fields::full(data.addr());
-        let mut visiting = Visiting { visit, arg, data: data.addr(), seen: RefCell::default(), stopped: false, of };
+        let mut visiting = Visiting {
+            visit,
+            arg,
+            data: data.addr(),
+            seen: RefCell::default(),
+            stopped: false,
+            of,
+            function: real as usize,
+        };
         let result = forbidding(Thread::here(), || real(data, Some(visit_field), (&raw mut visiting).cast()));
         if !visiting.stopped {
             let seen = visiting.seen.borrow();
             let own = data.addr() + of.base_size..data.addr() + of.size;
             for field in full.iter().filter(|field| own.contains(field) && !seen.contains(field)) {
-                not_visited(of, field - data.addr());
+                not_visited(of, real as usize, field - data.addr());
+            }
+            // Python stores to these. They lie in the struct, which the runtime has checked.
+            for offset in of.members.iter().filter(|offset| !seen.contains(&(data.addr() + **offset))) {
+                if data.byte_add(*offset).cast::<isize>().read_unaligned() != 0 {
+                    not_visited(of, real as usize, *offset);
+                }
             }
         }
         result
@@ -173,7 +191,7 @@ unsafe extern "C" fn visit_field(field: *mut HPyField, arg: *mut c_void) -> c_in
         visiting.seen.borrow_mut().push(address);
         let offset = address.wrapping_sub(visiting.data);
         if (*field)._i != 0 && fields::owner_of(address).is_none() && !is_member(offset) {
-            no_field(visiting.of, offset);
+            no_field(visiting.of, visiting.function, offset, (*field)._i);
             return 0;
         }
         let result = visiting.visit.map_or(0, |visit| visit(field, visiting.arg));
@@ -182,13 +200,13 @@ unsafe extern "C" fn visit_field(field: *mut HPyField, arg: *mut c_void) -> c_in
     }
 }
 
-fn is_member(offset: usize) -> bool {
+pub fn is_member(offset: usize) -> bool {
     with(|known| known.member_offsets.contains(&offset))
 }
 
 #[cold]
-fn not_visited(of: &'static Type, offset: usize) {
-    tell_once(of, offset, Misuse::FieldNotVisited, || {
+fn not_visited(of: &'static Type, function: usize, offset: usize) {
+    tell_once(of, function, offset, Misuse::FieldNotVisited, || {
         format!(
             "HPy_tp_traverse of {} does not visit the field at offset {offset} of the struct, which refers to an object",
             of.name
@@ -197,15 +215,24 @@ fn not_visited(of: &'static Type, offset: usize) {
 }
 
 #[cold]
-fn no_field(of: &'static Type, offset: usize) {
-    tell_once(of, offset, Misuse::VisitedNoField, || {
+fn no_field(of: &'static Type, function: usize, offset: usize, value: isize) {
+    if offset < of.size && fields::is_content(value) {
+        tell_once(of, function, offset, Misuse::FieldCopied, || {
+            format!(
+                "the field at offset {offset} of a {} has the content of another one, and no HPyField_Store has put it there",
+                of.name
+            )
+        });
+        return;
+    }
+    tell_once(of, function, offset, Misuse::VisitedNoField, || {
         let place =
             if offset < of.size { format!("at offset {offset} of the struct") } else { "outside of the struct".into() };
         format!("HPy_tp_traverse of {} visits something {place} that no HPyField_Store has written", of.name)
     });
 }
 
-fn tell_once(of: &'static Type, offset: usize, misuse: Misuse, detail: impl FnOnce() -> String) {
+fn tell_once(of: &'static Type, function: usize, offset: usize, misuse: Misuse, detail: impl FnOnce() -> String) {
     let key = (core::ptr::from_ref(of).addr(), offset << 8 | misuse as usize);
     if !with(|known| known.told.insert(key)) {
         return;
@@ -214,6 +241,9 @@ fn tell_once(of: &'static Type, offset: usize, misuse: Misuse, detail: impl FnOn
     let thread = Thread::here();
     let mut trouble = Trouble::of(layer, Some(thread), None, misuse, detail());
     trouble.report.caller = format!("{}: HPy_tp_traverse", of.name);
+    // What is told while the function runs is about the line it is at.
+    let line = if misuse == Misuse::FieldNotVisited { None } else { place::capture(1).first().copied() };
+    trouble.report.ip = line.unwrap_or(function + 1);
     forbidding(thread, || trouble.tell());
 }
 
@@ -237,14 +267,8 @@ pub unsafe fn prepare(spec: &HPyType_Spec) -> (HPyType_Spec, Option<usize>) {
                 defines.iter().find(|define| (***define).kind == HPyDef_Kind_Slot && (***define).u.slot.slot == slot);
             found.and_then(|define| (**define).u.slot.r#impl)
         };
-        for define in &defines {
-            if (**define).kind == HPyDef_Kind_Member
-                && matches!((**define).u.member.r#type, HPyMember_OBJECT | HPyMember_OBJECT_EX)
-            {
-                let offset = (**define).u.member.offset as usize;
-                with(|known| known.member_offsets.insert(offset));
-            }
-        }
+        let offsets = members(spec.defines);
+        with(|known| known.member_offsets.extend(offsets));
         if let (Some(fill), Some(_)) = (find(HPy_bf_getbuffer), find(HPy_bf_releasebuffer)) {
             with(|known| known.fillers.insert(fill as usize));
         }
@@ -294,6 +318,25 @@ pub unsafe fn prepare(spec: &HPyType_Spec) -> (HPyType_Spec, Option<usize>) {
     }
 }
 
+/// Where definitions have HPyMember_OBJECT attributes.
+unsafe fn members(defines: *mut *mut HPyDef) -> Vec<usize> {
+    let mut offsets = Vec::new();
+    let mut next = defines;
+    // SAFETY: the list is null or ends with null; the kind says which part of the union is in use.
+    unsafe {
+        while !next.is_null() && !(*next).is_null() {
+            let define = &**next;
+            if define.kind == HPyDef_Kind_Member
+                && matches!(define.u.member.r#type, HPyMember_OBJECT | HPyMember_OBJECT_EX)
+            {
+                offsets.push(define.u.member.offset as usize);
+            }
+            next = next.add(1);
+        }
+    }
+    offsets
+}
+
 /// The definitions in place of an extension's, by the place in the pool.
 static REPLACED: [AtomicUsize; POOL] = [const { AtomicUsize::new(0) }; POOL];
 
@@ -317,6 +360,7 @@ pub unsafe fn made(call: &Call, spec: &HPyType_Spec, place: Option<usize>, inner
             size: if own == 0 { base_size } else { own },
             base_size,
             shape: spec.builtin_shape,
+            members: members(spec.defines),
             followed: followed || base.is_some_and(|base| base.followed),
         };
         // Types are made from few specs, however many they are.
@@ -388,6 +432,39 @@ unsafe fn is_named(call: &Call, tp: HPy, name: &str) -> bool {
     }
 }
 
+/// What is known of a type that is asked for instances. None with an exception pending, too.
+///
+/// # Safety
+/// The inner handle is open.
+pub unsafe fn known(call: &Call, tp: HPy) -> Option<&'static Type> {
+    // SAFETY: as this function's.
+    unsafe {
+        let inner = call.inner;
+        let identity = (call.layer().host.identity)(tp);
+        let known = with(|known| known.by_identity.get(&identity).copied());
+        if known.is_some_and(|of| is_named(call, tp, &of.name)) {
+            return known;
+        }
+        // What is no type is for the runtime to refuse.
+        let is_type = ((*inner).ctx_TypeCheck)(inner, tp, (*inner).h_TypeType) != 0;
+        if is_type && ((*inner).ctx_Err_Occurred)(inner) == 0 { find(call, tp) } else { None }
+    }
+}
+
+/// Whether a type that is not known may have a struct all the same: debug mode has not seen all types.
+///
+/// # Safety
+/// The inner handle is open.
+pub unsafe fn may_have_struct(call: &Call, tp: HPy) -> bool {
+    // SAFETY: as this function's.
+    unsafe {
+        let inner = call.inner;
+        ((*inner).ctx_TypeCheck)(inner, tp, (*inner).h_TypeType) == 0
+            || ((*inner).ctx_Type_GetBuiltinShape)(inner, tp) != HPyType_BuiltinShape_Legacy
+            || ((*inner).ctx_Err_Occurred)(inner) != 0
+    }
+}
+
 /// The type and the struct of an object, if an extension made its type.
 ///
 /// # Safety
@@ -421,6 +498,22 @@ pub unsafe fn of(call: &Call, object: HPy) -> Option<(&'static Type, usize)> {
 /// An object's struct is alive, and its fields are followed.
 pub fn is_alive(data: usize, size: usize) {
     with(|known| known.live.insert(data, size));
+}
+
+/// Whether one of the objects that the thread has open handles to satisfies a condition on its type and struct. Slow.
+///
+/// # Safety
+/// No exception is pending.
+pub unsafe fn any_open(call: &Call, mut condition: impl FnMut(&Type, usize) -> bool) -> bool {
+    slot::all().any(|(_, slot)| {
+        let state = slot.state();
+        let is_handle = matches!(state.kind, Kind::Handle | Kind::Argument);
+        // SAFETY: the handle is open, and stays so while this thread looks.
+        is_handle
+            && state.open
+            && state.thread == call.thread.id
+            && unsafe { of(call, HPy { _i: slot.inner.load(Relaxed) }).is_some_and(|(of, data)| condition(of, data)) }
+    })
 }
 
 /// The live struct around an address.

@@ -20,7 +20,7 @@ pub enum Value {
     None,
     Integer(i64),
     Float(f64),
-    /// ASCII; the length of the whole, of which `Taken::text` has the beginning.
+    /// The length of the whole, of which `Taken::text` has the beginning, in UTF-8.
     Text(usize),
     Bytes(usize),
 }
@@ -80,17 +80,23 @@ fn words(taken: &Taken) -> String {
         String::from_utf8_lossy(&bytes[..length]).into_owned()
     };
     let name = until_nul(&taken.type_name);
-    let beginning = |length: usize| {
-        let shown = length.min(taken.text.len());
-        let text: String = taken.text[..shown].iter().flat_map(|byte| byte.escape_ascii()).map(char::from).collect();
-        if shown < length { format!("'{text}'... (length {length})") } else { format!("'{text}'") }
+    let quoted = |text: String, shown: usize, length: usize| match shown < length {
+        true => format!("'{text}'... (length {length})"),
+        false => format!("'{text}'"),
     };
     match taken.value {
         Value::None => format!("{name} object"),
         Value::Integer(number) => format!("{name} {number}"),
         Value::Float(number) => format!("{name} {number:?}"),
-        Value::Text(length) => format!("{name} {}", beginning(length)),
-        Value::Bytes(length) => format!("{name} b{}", beginning(length)),
+        Value::Text(length) => {
+            let text = until_nul(&taken.text);
+            let shown = text.chars().count();
+            format!("{name} {}", quoted(text.escape_debug().to_string(), shown, length))
+        }
+        Value::Bytes(length) => {
+            let bytes = &taken.text[..length.min(taken.text.len())];
+            format!("{name} b{}", quoted(bytes.escape_ascii().to_string(), bytes.len(), length))
+        }
     }
 }
 

@@ -30,8 +30,16 @@ thread_local! {
 pub enum Next {
     /// As if nothing had happened, as far as that is possible.
     GoOn,
+    /// The same for a user who wants it so at his own risk.
+    GoOnAnyhow,
     /// Fails. An exception is set, or will be.
     Fail,
+}
+
+impl Next {
+    pub fn goes_on(self) -> bool {
+        self != Next::Fail
+    }
 }
 
 /// A report under construction.
@@ -111,7 +119,9 @@ impl<'a> Trouble<'a> {
         let python = self.can_use_python();
         let host = self.layer.host;
         if let Some(frame) = self.frame {
-            self.report.ip = frame.ip.get();
+            if self.report.ip == 0 {
+                self.report.ip = frame.ip.get();
+            }
             self.report.caller = frame.function.get().map(|function| function.name.clone()).unwrap_or_default();
         }
         if let Some(slot) = self.slot {
@@ -140,10 +150,14 @@ impl<'a> Trouble<'a> {
             }
         }
         self.report.stack = place::capture(STACK);
+        if let Some(function) = self.frame.and_then(|frame| frame.function.get()) {
+            self.report.ip = within(self.report.ip, function.address);
+        }
+        self.report.ip = place::authors(self.report.ip, &self.report.stack);
         if python && let Some(callback) = inspect::callback_for(self.report.misuse) {
             // SAFETY: the callback is kept by `inspect`; the inner context is of this thread's interpreter.
             unsafe { inspect::call(self.layer.inner, callback) };
-            return Next::GoOn;
+            return Next::GoOnAnyhow;
         }
         let action = policy::record(&self.report);
         let text = self.report.text();
@@ -216,8 +230,15 @@ fn last_words(misuse: Misuse) -> &'static core::ffi::CStr {
     }
 }
 
+/// Of a call that was a function's last, where it went is lost: then the function's beginning is all that can be told.
+fn within(ip: usize, function: usize) -> usize {
+    if place::is_own(ip) { function + 1 } else { ip }
+}
+
 fn event(mark: Mark, caller: u32, trace: Option<&Trace>, kind: Kind) -> Event {
-    let caller = names::by_id(caller).map(|function| function.name.clone()).unwrap_or_default();
+    let function = names::by_id(caller);
+    let ip = function.map_or(mark.ip, |function| within(mark.ip, function.address));
+    let caller = function.map(|function| function.name.clone()).unwrap_or_default();
     let by = match mark.by {
         RETURN if kind == Kind::Argument => "the return of the call".to_string(),
         RETURN => "returning it".to_string(),
@@ -230,7 +251,7 @@ fn event(mark: Mark, caller: u32, trace: Option<&Trace>, kind: Kind) -> Event {
         by => name_of(by).to_string(),
     };
     let trace = trace.cloned().unwrap_or_default();
-    Event { by, ip: mark.ip, caller, trace: trace.stack, python: trace.python }
+    Event { by, ip, caller, trace: trace.stack, python: trace.python }
 }
 
 pub fn opened(slot: &Slot) -> Event {

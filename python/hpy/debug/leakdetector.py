@@ -25,6 +25,8 @@ class HPyLeakError(HPyDebugError):
         for kind, leaks in _by_kind(self.leaks).items():
             lines.append(f"{len(leaks)} unclosed {kind}{'s' if len(leaks) != 1 else ''}:")
             lines += ["    " + line for line in _texts(leaks)]
+            if kind == "handle":
+                lines.append(f"    {LEAKED_HANDLE}, see docs/debug-mode.md#{LEAKED_HANDLE.lower()}")
         return "\n".join(lines)
 
 

@@ -102,7 +102,18 @@ impl Bytes for Debug {
 }
 
 /// How messages begin that the helpers in an extension give about a format string.
-const ABOUT_FORMATS: [&str; 5] = ["HPyArg_Parse", "HPy_BuildValue", "invalid format string", "bad format", "unmatched"];
+const ABOUT_FORMATS: [&str; 10] = [
+    "HPyArg_Parse",
+    "HPy_BuildValue",
+    "invalid format string",
+    "formatting unit",
+    "unknown arg format code",
+    "unknown keyword only argument",
+    "mismatched args (too few keywords",
+    "mismatched args (too many keywords",
+    "empty keyword parameter name",
+    "got NULL as format",
+];
 
 impl Error for Debug {
     checked_error!();
@@ -115,10 +126,11 @@ impl Error for Debug {
                 return;
             }
             let Some(class) = call.handle(h_type, 0) else { return };
-            let about_format = h_type == (*ctx).h_SystemError && {
-                let message = CStr::from_ptr(utf8_message).to_string_lossy();
-                ABOUT_FORMATS.iter().any(|beginning| message.contains(beginning))
-            };
+            let about_format = matches!(h_type, _ if h_type == (*ctx).h_SystemError || h_type == (*ctx).h_TypeError)
+                && {
+                    let message = CStr::from_ptr(utf8_message).to_string_lossy();
+                    ABOUT_FORMATS.iter().any(|beginning| message.contains(beginning))
+                };
             if about_format {
                 let message = CStr::from_ptr(utf8_message).to_string_lossy();
                 call.trouble(Misuse::FormatString, format!("a format string is wrong: {message}")).tell();

@@ -28,6 +28,9 @@ fn to_close(call: &Call, h: HPy, position: usize) -> Option<(u32, &'static Slot)
         (Kind::Constant, _) => (Misuse::ConstantClosed, "a constant of the context"),
         (Kind::Argument, true) => (Misuse::ArgumentClosed, "an argument, which belongs to the caller,"),
         (Kind::Argument, false) => (Misuse::ArgumentKept, "an argument of a call that has returned"),
+        (Kind::Handle, false) if slot.closed().by == member::ctx_Tracker_Close => {
+            (Misuse::ClosedByTracker, "a handle that its tracker has closed")
+        }
         (Kind::Handle, false) if slot.order.load(core::sync::atomic::Ordering::Relaxed) != 0 => {
             (Misuse::ClosedTwice, "a handle that is closed already")
         }

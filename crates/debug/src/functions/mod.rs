@@ -16,6 +16,7 @@ use hpy_abi::*;
 
 use crate::Debug;
 use crate::autogen_functions::*;
+use crate::call::Call;
 
 impl Attribute for Debug {
     checked_attribute!();
@@ -28,6 +29,23 @@ impl Dict for Debug {
 }
 impl Eval for Debug {
     checked_eval!();
+
+    unsafe extern "C" fn ctx_EvalCode(ctx: *mut HPyContext, code: HPy, globals: HPy, locals: HPy) -> HPy {
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_EvalCode) else { return HPy::NULL };
+            let Some(code) = call.handle(code, 0) else { return HPy::NULL };
+            let Some(globals) = call.handle(globals, 1) else { return HPy::NULL };
+            let Some(locals) = call.handle_or_null(locals, 2) else { return HPy::NULL };
+            if !types::is_named(&call, code, c"code") {
+                return call.wrong_type("code object", 0).unwrap_or(HPy::NULL);
+            }
+            if !call.is(globals, |ctx| ctx.h_DictType, "dict", 1) {
+                return HPy::NULL;
+            }
+            call.opened(((*call.inner).ctx_EvalCode)(call.inner, code, globals, locals))
+        }
+    }
 }
 impl Float for Debug {
     checked_float!();
@@ -40,6 +58,18 @@ impl Item for Debug {
 }
 impl Iter for Debug {
     checked_iter!();
+
+    unsafe extern "C" fn ctx_Iter_Next(ctx: *mut HPyContext, obj: HPy) -> HPy {
+        // SAFETY: as above.
+        unsafe {
+            let Some(call) = Call::enter(ctx, member::ctx_Iter_Next) else { return HPy::NULL };
+            let Some(obj) = call.handle(obj, 0) else { return HPy::NULL };
+            if ((*call.inner).ctx_Iter_Check)(call.inner, obj) == 0 {
+                return call.wrong_type("iterator", 0).unwrap_or(HPy::NULL);
+            }
+            call.opened(((*call.inner).ctx_Iter_Next)(call.inner, obj))
+        }
+    }
 }
 impl List for Debug {
     checked_list!();

@@ -45,7 +45,11 @@ impl Field for Debug {
                 call.complain(Misuse::FieldAsHandle, "a field that a handle has been assigned to", 1, None);
                 return call.cannot(Misuse::FieldAsHandle).unwrap_or(HPy::NULL);
             }
-            if source_field._i != 0 && !may_load(&call, source, source_field) {
+            if source_field._i == 0 {
+                call.complain(Misuse::NullHandle, "an empty field", 1, None);
+                return call.cannot(Misuse::NullHandle).unwrap_or(HPy::NULL);
+            }
+            if !may_load(&call, source, source_field) {
                 return HPy::NULL;
             }
             call.opened_or_null(((*call.inner).ctx_Field_Load)(call.inner, source, source_field))
@@ -60,17 +64,35 @@ unsafe fn owns(call: &Call, target: HPy, field: *mut HPyField) -> bool {
         if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
             return true;
         }
-        let Some((of, data)) = structs::of(call, target) else { return true };
+        let Some((of, data)) = structs::of(call, target) else {
+            let what = "an object whose type no extension has made";
+            return call.complain(Misuse::WrongOwner, what, 0, None);
+        };
         let address = field.addr();
         let inside = (data..data + of.size).contains(&address);
+        let holds = |of: &structs::Type, other: usize| other != data && (other..other + of.size).contains(&address);
+        let elsewhere = !inside && structs::any_open(call, holds);
         let other = if inside { None } else { structs::around(address).filter(|other| *other != data) };
-        if other.is_some() || fields::owner_of(address).is_some_and(|owner| owner != data && !inside) {
+        if !inside && fields::owner_of(address).is_none() && crate::place::is_static(address) {
+            let what = "a field that lies in static memory and in no object's struct";
+            return call.complain(Misuse::WrongOwner, what, 1, None);
+        }
+        if elsewhere || other.is_some() || fields::owner_of(address).is_some_and(|owner| owner != data && !inside) {
             let what = format!("a field that lies in the struct of another object than this {}", of.name);
             return call.complain(Misuse::WrongOwner, &what, 1, None);
         }
         if !of.followed {
             let what = format!("a field of {}, whose type has no HPy_tp_traverse to visit it,", of.name);
             return call.complain(Misuse::FieldNotVisited, &what, 1, None);
+        }
+        let by_python = inside && structs::is_member(address - data);
+        if (*field)._i != 0 && !by_python && fields::owner_of(address) != Some(data) {
+            let what = format!("a field of {} that no HPyField_Store has written what is in it", of.name);
+            if !call.complain(Misuse::FieldCopied, &what, 1, None) {
+                return false;
+            }
+            // What it refers to is not its own to let go.
+            *field = HPyField::NULL;
         }
         structs::is_alive(data, of.size);
         fields::stored(data, field);
@@ -132,6 +154,10 @@ impl Global for Debug {
             if Token::decode(global._i).is_some() {
                 call.complain(Misuse::FieldAsHandle, "a global that a handle has been assigned to", 0, None);
                 return call.cannot(Misuse::FieldAsHandle).unwrap_or(HPy::NULL);
+            }
+            if global._i == 0 {
+                call.complain(Misuse::NullHandle, "an empty global", 0, None);
+                return call.cannot(Misuse::NullHandle).unwrap_or(HPy::NULL);
             }
             call.opened_or_null(((*call.inner).ctx_Global_Load)(call.inner, global))
         }

@@ -13,6 +13,8 @@ use crate::autogen_misuses::Misuse;
 use crate::call::{Call, array};
 use crate::structs;
 
+const UNKNOWN: &str = "an unknown shape";
+
 fn name_of(shape: HPyType_BuiltinShape) -> &'static str {
     match shape {
         HPyType_BuiltinShape_Legacy => "HPyType_BuiltinShape_Legacy",
@@ -24,7 +26,20 @@ fn name_of(shape: HPyType_BuiltinShape) -> &'static str {
         HPyType_BuiltinShape_Tuple => "HPyType_BuiltinShape_Tuple",
         HPyType_BuiltinShape_List => "HPyType_BuiltinShape_List",
         HPyType_BuiltinShape_Dict => "HPyType_BuiltinShape_Dict",
-        _ => "an unknown shape",
+        _ => UNKNOWN,
+    }
+}
+
+/// Whether an object's type has this name.
+pub unsafe fn is_named(call: &Call, object: HPy, name: &CStr) -> bool {
+    // SAFETY: the caller's handle is open.
+    unsafe {
+        let inner = call.inner;
+        let tp = ((*inner).ctx_Type)(inner, object);
+        let own = ((*inner).ctx_Type_GetName)(inner, tp);
+        let same = !own.is_null() && CStr::from_ptr(own) == name;
+        ((*inner).ctx_Close)(inner, tp);
+        same
     }
 }
 
@@ -101,11 +116,23 @@ impl Type for Debug {
             let mut own = Vec::new();
             let mut next = params;
             while !next.is_null() && (*next).kind.0 != 0 {
+                if !(1..=3).contains(&(*next).kind.0) {
+                    let what = format!("a parameter of the kind {}", (*next).kind.0);
+                    if !call.complain(Misuse::EnumOutOfRange, &what, 1, None) {
+                        return HPy::NULL;
+                    }
+                }
                 let Some(object) = call.handle((*next).object, 1) else { return HPy::NULL };
                 own.push(HPyType_SpecParam { kind: (*next).kind, object });
                 next = next.add(1);
             }
             own.push(HPyType_SpecParam { kind: HPyType_SpecParam_Kind(0), object: HPy::NULL });
+            if name_of((*spec).builtin_shape) == UNKNOWN {
+                let what = format!("a spec with the shape {}", (*spec).builtin_shape.0);
+                if !call.complain(Misuse::EnumOutOfRange, &what, 0, None) {
+                    return HPy::NULL;
+                }
+            }
             let (mut copy, place) = structs::prepare(&*spec);
             let own = if params.is_null() { null_mut() } else { own.as_mut_ptr() };
             let inner = ((*call.inner).ctx_Type_FromSpec)(call.inner, &mut copy, own);
@@ -148,7 +175,18 @@ impl Type for Debug {
                 return HPy::NULL;
             }
             let Some(tp) = call.handle(h_type, 0) else { return HPy::NULL };
-            call.opened(((*call.inner).ctx_New)(call.inner, tp, data))
+            let of = structs::known(&call, tp);
+            if of.is_none() && !structs::may_have_struct(&call, tp) {
+                let what = "a type that has no struct of an extension";
+                if !call.complain(Misuse::WrongType, what, 0, None) {
+                    return HPy::NULL;
+                }
+            }
+            let object = ((*call.inner).ctx_New)(call.inner, tp, data);
+            if let Some(of) = of.filter(|of| of.followed && !object.is_null()) {
+                structs::is_alive((*data).addr(), of.size);
+            }
+            call.opened(object)
         }
     }
 

@@ -16,8 +16,17 @@ use pyo3_ffi::*;
 use crate::owned::Owned;
 
 /// CPython, for the debug layer.
-pub static HOST: hpy_debug::Host =
-    hpy_debug::Host { describe, python_place, raise, holds_interpreter, interpreter, warn, identity, take_down };
+pub static HOST: hpy_debug::Host = hpy_debug::Host {
+    describe,
+    python_place,
+    raise,
+    holds_interpreter,
+    interpreter,
+    warn,
+    identity,
+    is_object,
+    take_down,
+};
 
 /// How much of an object's description is shown, in characters.
 const DESCRIPTION: usize = 200;
@@ -398,12 +407,19 @@ fn fill(room: &mut [u8], bytes: &[u8]) {
     room[length..].fill(0);
 }
 
-/// The first characters of a str, with a question mark for each that is not ASCII.
+/// The first characters of a str in UTF-8, as many as there is room for.
 unsafe fn start_of_text(object: *mut PyObject, length: usize, room: &mut [u8]) {
     fn copy<Character: Copy + Into<u32>>(room: &mut [u8], characters: &[Character]) {
-        for (place, character) in room.iter_mut().zip(characters) {
-            *place = u8::try_from((*character).into()).ok().filter(u8::is_ascii).unwrap_or(b'?');
+        let mut used = 0;
+        for character in characters {
+            let character = char::from_u32((*character).into()).unwrap_or(char::REPLACEMENT_CHARACTER);
+            match room.get_mut(used..used + character.len_utf8()) {
+                Some(place) => character.encode_utf8(place),
+                None => break,
+            };
+            used += character.len_utf8();
         }
+        room[used..].fill(0);
     }
     let shown = length.min(room.len());
     // SAFETY: the data of a str are as many characters as it is long; its kind is the size of each.
@@ -415,4 +431,45 @@ unsafe fn start_of_text(object: *mut PyObject, length: usize, room: &mut [u8]) {
             _ => copy(room, core::slice::from_raw_parts(data.cast::<u32>(), shown)),
         }
     }
+}
+
+/// Whether there is an object at an address: its type and that type's type can be read, and look like types.
+unsafe fn is_object(address: isize) -> bool {
+    let object = to_object(HPy { _i: address });
+    // SAFETY: what is read can be.
+    unsafe {
+        if !object.is_aligned() || !can_be_read(object.cast(), size_of::<PyObject>()) {
+            return false;
+        }
+        let class = Py_TYPE(object);
+        if !class.is_aligned() || !can_be_read(class.cast(), size_of::<PyTypeObject>()) {
+            return false;
+        }
+        let metaclass = Py_TYPE(class.cast());
+        metaclass == &raw mut PyType_Type
+            || metaclass.is_aligned()
+                && can_be_read(metaclass.cast(), size_of::<PyTypeObject>())
+                && Py_TYPE(metaclass.cast()) == &raw mut PyType_Type
+    }
+}
+
+/// Whether all of a block of memory is mapped.
+#[cfg(target_os = "linux")]
+fn can_be_read(start: *const u8, size: usize) -> bool {
+    let end = start.addr().saturating_add(size);
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return false };
+    let readable = |line: &str| {
+        let (range, rights) = line.split_once(' ')?;
+        let (from, to) = range.split_once('-')?;
+        let from = usize::from_str_radix(from, 16).ok()?;
+        let to = usize::from_str_radix(to, 16).ok()?;
+        Some(rights.starts_with('r') && from <= start.addr() && end <= to)
+    };
+    maps.lines().any(|line| readable(line) == Some(true))
+}
+
+/// Nobody to ask: then it is not known to be one.
+#[cfg(not(target_os = "linux"))]
+fn can_be_read(_start: *const u8, _size: usize) -> bool {
+    false
 }
