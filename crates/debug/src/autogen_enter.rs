@@ -179,7 +179,7 @@ unsafe extern "C" fn enter_objobjargproc(_ctx: *mut HPyContext, arg0: HPy, arg1:
 unsafe extern "C" fn enter_freefunc(_ctx: *mut HPyContext, arg0: *mut c_void) {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
-        let entry = Entry::new();
+        let mut entry = Entry::new();
         let f = transmute::<HPyCFunction, HPyFunc_freefunc>(entry.function).unwrap_unchecked();
         f(entry.context(), arg0);
         entry.finish();

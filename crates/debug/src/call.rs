@@ -12,7 +12,8 @@ use crate::thread::{FORBIDDEN, Frame, LEFT, PENDING, Thread, owner};
 use crate::trouble::{Next, Trouble, name_of, parameter};
 use crate::{FUNCTIONS, Layer, fields, inspect, memory, place, structs, summary};
 
-/// An API function is being called, and may be.
+/// An API function is being called, and may be. Handed on by value: a few registers.
+#[derive(Clone, Copy)]
 pub struct Call {
     pub inner: *mut HPyContext,
     pub thread: &'static Thread,
@@ -52,7 +53,7 @@ fn find(value: isize, here: Place, thread: &Thread) -> Found {
     if state.kind == Kind::Constant {
         return Found::Open(slot);
     }
-    if state.interpreter != thread.interpreter.load(Relaxed) {
+    if state.interpreter != thread.interpreter() {
         return Found::OtherInterpreter(slot);
     }
     if Place::new(state.thread, state.interpreter) != here {
@@ -79,44 +80,42 @@ impl Call {
                 && frame.owner.get() == owner()
             {
                 let call = Call { inner: (*frame.layer.get()).inner, thread, frame, function };
-                if thread.flags.load(Relaxed) == 0 || call.may_be_made() {
-                    return Some(call);
-                }
-                return None;
+                let fine = thread.flags.load(Relaxed) == 0 || call.may_be_made();
+                return fine.then_some(call);
             }
             refuse_context(frame, function);
         }
         None
     }
 
-    pub fn layer(&self) -> &'static Layer {
+    pub fn layer(self) -> &'static Layer {
         // SAFETY: the frame of a call has its layer, which is never freed.
         unsafe { &*self.frame.layer.get() }
     }
 
-    pub fn name(&self) -> &'static str {
+    pub fn name(self) -> &'static str {
         name_of(self.function)
     }
 
     /// Where and by whom this call is made.
     #[inline(always)]
-    pub fn mark(&self) -> Mark {
+    pub fn mark(self) -> Mark {
         Mark { by: self.function, ip: self.frame.ip.get() }
     }
 
     #[inline(always)]
-    pub fn caller(&self) -> u32 {
+    pub fn caller(self) -> u32 {
         self.frame.function.get().map_or(u32::MAX, |function| function.id)
     }
 
     #[cold]
-    pub fn trouble(&self, misuse: Misuse, detail: String) -> Trouble<'static> {
-        Trouble::in_call(self, misuse, detail)
+    pub fn trouble(self, misuse: Misuse, detail: String) -> Trouble<'static> {
+        Trouble::in_call(&self, misuse, detail)
     }
 
     /// There are flags that say that something is unusual.
     #[cold]
-    fn may_be_made(&self) -> bool {
+    fn may_be_made(self) -> bool {
         let flags = self.thread.flags.load(Relaxed);
         if flags & FORBIDDEN != 0 {
             let detail = format!("{} was called in a tp_traverse or tp_destroy", self.name());
@@ -162,10 +161,16 @@ impl Call {
 
     /// The inner handle of an argument. None if there is none, which has been reported.
     #[inline(always)]
-    pub fn handle(&self, h: HPy, position: usize) -> Option<HPy> {
+    pub fn handle(self, h: HPy, position: usize) -> Option<HPy> {
         if let Some(token) = Token::decode(h._i)
             && let Some(slot) = slot::get(token.index)
             && slot.is_open_handle(token.generation, self.thread.place())
+        {
+            return Some(HPy { _i: slot.inner.load(Relaxed) });
+        }
+        if let Some(token) = Token::decode(h._i)
+            && let Some(slot) = slot::get(token.index)
+            && slot.is_constant(token.generation)
         {
             return Some(HPy { _i: slot.inner.load(Relaxed) });
         }
@@ -174,12 +179,12 @@ impl Call {
 
     /// As [`Call::handle`], for a parameter that may be null.
     #[inline(always)]
-    pub fn handle_or_null(&self, h: HPy, position: usize) -> Option<HPy> {
+    pub fn handle_or_null(self, h: HPy, position: usize) -> Option<HPy> {
         if h.is_null() { Some(HPy::NULL) } else { self.handle(h, position) }
     }
 
     #[cold]
-    fn handle_slowly(&self, h: HPy, position: usize) -> Option<HPy> {
+    fn handle_slowly(self, h: HPy, position: usize) -> Option<HPy> {
         let inner = |slot: &Slot| Some(HPy { _i: slot.inner.load(Relaxed) });
         match find(h._i, self.thread.place(), self.thread) {
             Found::Open(slot) => return inner(slot),
@@ -200,7 +205,7 @@ impl Call {
 
     /// Reports a value that stands for nothing that is open here.
     #[cold]
-    pub fn refuse<T>(&self, value: isize, position: usize, wanted: &str) -> Option<T> {
+    pub fn refuse<T>(self, value: isize, position: usize, wanted: &str) -> Option<T> {
         let (misuse, what, slot) = match find(value, self.thread.place(), self.thread) {
             _ if value == 0 => (Misuse::NullHandle, "null".to_string(), None),
             Found::OtherThread(slot) => (Misuse::OtherThread, "a handle of another thread".to_string(), Some(slot)),
@@ -233,7 +238,7 @@ impl Call {
     }
 
     /// Whether a value is in a field that Python has stored to, of an object at hand.
-    unsafe fn is_in_member(&self, value: isize) -> bool {
+    unsafe fn is_in_member(self, value: isize) -> bool {
         // SAFETY: as this function's; what is looked at is alive.
         unsafe {
             ((*self.inner).ctx_Err_Occurred)(self.inner) == 0
@@ -243,11 +248,11 @@ impl Call {
 
     /// True to go on.
     #[cold]
-    pub fn complain(&self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> bool {
+    pub fn complain(self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> bool {
         self.complain_and_ask(misuse, what, position, slot).goes_on()
     }
 
-    fn complain_and_ask(&self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> Next {
+    fn complain_and_ask(self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> Next {
         let name = parameter(self.function, position);
         let detail = format!("{} got {what} as '{name}' (argument {})", self.name(), position + 1);
         let mut trouble = self.trouble(misuse, detail).argument(self.function, position);
@@ -259,7 +264,7 @@ impl Call {
 
     /// Where nothing can be done with a value, whatever the policy says.
     #[cold]
-    pub fn cannot<T>(&self, misuse: Misuse) -> Option<T> {
+    pub fn cannot<T>(self, misuse: Misuse) -> Option<T> {
         // SAFETY: the call was entered, so the thread holds the interpreter.
         unsafe {
             if ((*self.inner).ctx_Err_Occurred)(self.inner) == 0 {
@@ -273,7 +278,7 @@ impl Call {
 
     /// A handle for the extension, of a new inner one. Null stays null, and means failure.
     #[inline(always)]
-    pub fn opened(&self, inner: HPy) -> HPy {
+    pub fn opened(self, inner: HPy) -> HPy {
         if inner.is_null() {
             self.has_failed();
             return HPy::NULL;
@@ -299,19 +304,19 @@ impl Call {
 
     /// As [`Call::opened`], where null is no failure.
     #[inline(always)]
-    pub fn opened_or_null(&self, inner: HPy) -> HPy {
+    pub fn opened_or_null(self, inner: HPy) -> HPy {
         if inner.is_null() { inner } else { self.opened(inner) }
     }
 
     /// Keeps the way to this call.
     #[cold]
-    pub fn remember(&self, slot: &'static Slot) {
+    pub fn remember(self, slot: &'static Slot) {
         let trace = self.trace();
         // SAFETY: the slot has just been opened by this thread.
         unsafe { slot.extra_mut() }.opened = trace;
     }
 
-    pub fn trace(&self) -> Trace {
+    pub fn trace(self) -> Trace {
         let stack = place::capture(inspect::TRACES.load(Relaxed));
         // SAFETY: the call was entered, so the thread holds the interpreter.
         Trace { stack, python: unsafe { (self.layer().host.python_place)() } }
@@ -319,9 +324,9 @@ impl Call {
 
     /// Closes an open handle's slot, and gives the inner handle, which is now the caller's.
     #[inline(always)]
-    pub fn close(&self, index: u32, slot: &'static Slot) -> HPy {
+    pub fn close(self, index: u32, slot: &'static Slot) -> HPy {
         let inner = HPy { _i: slot.inner.load(Relaxed) };
-        summary::take_down(self.layer(), slot, inner);
+        summary::take_down(self.thread, self.layer(), slot, inner);
         if inspect::TRACES.load(Relaxed) != 0 {
             let trace = self.trace();
             // SAFETY: the slot is of this thread.
@@ -333,19 +338,19 @@ impl Call {
 
     /// The function has failed: there is an exception, if all is well.
     #[inline(always)]
-    pub fn has_failed(&self) {
+    pub fn has_failed(self) {
         self.thread.flags.fetch_or(PENDING, Relaxed);
         self.frame.failed.set(self.function);
     }
 
     /// The extension has set an exception.
-    pub fn has_raised(&self) {
+    pub fn has_raised(self) {
         self.thread.flags.fetch_or(PENDING, Relaxed);
         self.frame.failed.set(slot::NOBODY);
     }
 
     /// There may be an exception that nobody has told us about.
-    pub fn may_have_raised(&self) {
+    pub fn may_have_raised(self) {
         self.thread.flags.fetch_or(PENDING, Relaxed);
     }
 
@@ -354,7 +359,7 @@ impl Call {
     /// # Safety
     /// The string ends with NUL if it is not null.
     #[inline]
-    pub unsafe fn text(&self, text: *const c_char, position: usize, null: bool, utf8: bool) -> bool {
+    pub unsafe fn text(self, text: *const c_char, position: usize, null: bool, utf8: bool) -> bool {
         if text.is_null() {
             return null || self.pointer(text.cast(), position);
         }
@@ -370,7 +375,7 @@ impl Call {
 
     /// Whether memory is not that of a closed handle's copy.
     #[inline]
-    pub fn data(&self, data: *const c_void, position: usize) -> bool {
+    pub fn data(self, data: *const c_void, position: usize) -> bool {
         match memory::find(data.addr()) {
             memory::Found::Closed { tag, .. } => {
                 let slot = slot::get(tag as u32);
@@ -383,7 +388,7 @@ impl Call {
     }
 
     #[inline]
-    pub fn pointer(&self, pointer: *const c_void, position: usize) -> bool {
+    pub fn pointer(self, pointer: *const c_void, position: usize) -> bool {
         if pointer.is_null() {
             self.complain(Misuse::NullHandle, "a null pointer", position, None);
             return self.cannot::<()>(Misuse::NullHandle).is_some();
@@ -393,13 +398,13 @@ impl Call {
 
     /// A number that is `least` at least.
     #[inline]
-    pub fn at_least(&self, number: HPy_ssize_t, least: HPy_ssize_t, position: usize) -> bool {
+    pub fn at_least(self, number: HPy_ssize_t, least: HPy_ssize_t, position: usize) -> bool {
         number >= least || self.complain(Misuse::NegativeSize, &number.to_string(), position, None)
     }
 
     /// A value of an enum.
     #[inline]
-    pub fn one_of(&self, value: c_int, values: &[c_int], position: usize) -> bool {
+    pub fn one_of(self, value: c_int, values: &[c_int], position: usize) -> bool {
         if values.contains(&value) {
             return true;
         }
@@ -410,7 +415,7 @@ impl Call {
 
     /// Whether an inner handle is of a type, which the API function takes for granted.
     #[inline]
-    pub fn is(&self, inner: HPy, member: fn(&HPyContext) -> HPy, wanted: &str, position: usize) -> bool {
+    pub fn is(self, inner: HPy, member: fn(&HPyContext) -> HPy, wanted: &str, position: usize) -> bool {
         // SAFETY: the handle is open, and the context's constants are.
         if unsafe { ((*self.inner).ctx_TypeCheck)(self.inner, inner, member(&*self.inner)) } != 0 {
             return true;
@@ -422,7 +427,7 @@ impl Call {
 
     /// Reports an object of another type than the function takes for granted.
     #[cold]
-    pub fn wrong_type<T>(&self, wanted: &str, position: usize) -> Option<T> {
+    pub fn wrong_type<T>(self, wanted: &str, position: usize) -> Option<T> {
         let parameters = FUNCTIONS.get(usize::from(self.function)).map_or(0, |function| function.params.len());
         let what = match parameters {
             1 => format!("{} arg must be a {wanted}", self.name()),
@@ -437,7 +442,7 @@ impl Call {
 ///
 /// # Safety
 /// The array has as many handles.
-pub unsafe fn array(call: &Call, items: *const HPy, count: usize, position: usize) -> Option<Vec<HPy>> {
+pub unsafe fn array(call: Call, items: *const HPy, count: usize, position: usize) -> Option<Vec<HPy>> {
     if count > 0 && !call.pointer(items.cast(), position) {
         return None;
     }

@@ -83,10 +83,9 @@ impl Entry {
         // SAFETY: `from_trampoline` has just set both, on this thread.
         let layer = unsafe { &*layer };
         let described = names::function(function.map_or(0, |function| function as usize));
-        // SAFETY: the thread holds the interpreter.
-        let interpreter = unsafe { (layer.host.interpreter)() } as u16;
-        if interpreter != thread.interpreter.load(Relaxed) {
-            thread.interpreter.store(interpreter, Relaxed);
+        if inspect::HAS_INTERPRETERS.load(Relaxed) {
+            // SAFETY: the thread holds the interpreter.
+            thread.set_interpreter(unsafe { (layer.host.interpreter)() } as u16);
         }
         let frame = thread.push(layer, Some(described));
         // SAFETY: the list is the thread's own.
@@ -176,16 +175,23 @@ impl Entry {
     #[inline(always)]
     fn close_arguments(&mut self) {
         let mark = Mark { by: RETURN, ip: 0 };
-        let few = self.few.iter().take(self.count).map(|index| {
+        for index in self.few.iter().take(self.count) {
             // SAFETY: that many have been written.
-            unsafe { index.assume_init() }
-        });
-        for index in few.chain(self.many.iter().copied()) {
-            if let Some(slot) = slot::get(index) {
-                let inner = HPy { _i: slot.inner.load(Relaxed) };
-                summary::take_down(self.layer, slot, inner);
-                self.thread.close(index, slot, mark, self.described.id);
+            self.close_argument(unsafe { index.assume_init() }, mark);
+        }
+        if self.count > FEW {
+            for index in core::mem::take(&mut self.many) {
+                self.close_argument(index, mark);
             }
+        }
+    }
+
+    #[inline(always)]
+    fn close_argument(&self, index: u32, mark: Mark) {
+        if let Some(slot) = slot::get(index) {
+            let inner = HPy { _i: slot.inner.load(Relaxed) };
+            summary::take_down(self.thread, self.layer, slot, inner);
+            self.thread.close(index, slot, mark, self.described.id);
         }
     }
 
@@ -289,7 +295,7 @@ impl Entry {
         true
     }
 
-    pub fn finish(mut self) {
+    pub fn finish(&mut self) {
         if self.end() {
             // There is nobody to raise it to; the next call will.
             self.put_off();
@@ -320,7 +326,7 @@ impl Entry {
 
     /// The result for the inner runtime, which owns it.
     #[inline(always)]
-    pub fn finish_handle(mut self, result: HPy) -> HPy {
+    pub fn finish_handle(&mut self, result: HPy) -> HPy {
         let inner = self.take_result(result);
         let raise = self.end();
         let inner = if raise {
@@ -364,7 +370,7 @@ impl Entry {
             && slot.state().kind == Kind::Handle
         {
             let inner = HPy { _i: slot.inner.load(Relaxed) };
-            summary::take_down(self.layer, slot, inner);
+            summary::take_down(self.thread, self.layer, slot, inner);
             self.thread.close(token.index, slot, Mark { by: RETURN, ip: 0 }, self.described.id);
             return inner;
         }
@@ -421,12 +427,12 @@ impl Entry {
 
     /// The result for the inner runtime: -1 means failure.
     #[inline(always)]
-    pub fn finish_number<N: Number>(self, result: N, least: N, most: N) -> N {
+    pub fn finish_number<N: Number>(&mut self, result: N, least: N, most: N) -> N {
         if self.agrees(result, least, most) { result } else { N::FAILURE }
     }
 
     #[inline(always)]
-    fn agrees<N: Number>(mut self, result: N, least: N, most: N) -> bool {
+    fn agrees<N: Number>(&mut self, result: N, least: N, most: N) -> bool {
         let raise = self.end();
         let fine = if raise {
             false

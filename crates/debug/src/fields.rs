@@ -3,17 +3,18 @@
 //! What is stored in them is the inner context's: the runtime reads fields as well. So they are known by where they lie.
 
 use core::sync::atomic::{AtomicIsize, Ordering::*};
-use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hpy_abi::*;
 
+use crate::hash::{Map, Set};
+
 /// Objects whose fields have been stored to, by the address of the struct.
 #[derive(Default)]
 struct Known {
-    owners: HashMap<usize, HashSet<usize>>,
-    owner_of: HashMap<usize, usize>,
-    globals: HashSet<usize>,
+    owners: Map<usize, Vec<usize>>,
+    owner_of: Map<usize, usize>,
+    globals: Set<usize>,
 }
 
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
@@ -60,7 +61,7 @@ pub fn stored(owner: usize, field: *mut HPyField) {
         if known.owner_of.insert(field, owner) == Some(owner) {
             return;
         }
-        known.owners.entry(owner).or_default().insert(field);
+        known.owners.entry(owner).or_default().push(field);
     });
 }
 

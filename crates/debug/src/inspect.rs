@@ -1,6 +1,6 @@
 //! What the Python side asks and sets.
 
-use core::sync::atomic::{AtomicBool, AtomicI64, AtomicIsize, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering::*};
 use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
@@ -9,7 +9,7 @@ use crate::autogen_misuses::Misuse;
 use crate::policy;
 use crate::report::{Event, Report};
 use crate::slot::{self, Kind, NOBODY, Slot};
-use crate::thread::{CLOSED_LIMIT, Thread, next_order};
+use crate::thread::{CLOSED_LIMIT, ENOUGH_CLOSED, GENERATION, GENERATION_SHIFT, Thread};
 use crate::{LAYERS, Layer, memory, place, structs, trouble};
 
 /// How many frames are kept of each opening and closing; 0 for none.
@@ -19,14 +19,24 @@ pub static RAW_DATA_LIMIT: AtomicUsize = AtomicUsize::new(10 * 1024 * 1024);
 /// There are reports that wait for a chance to be raised.
 pub static HAS_DEFERRED: AtomicBool = AtomicBool::new(false);
 
-static DEFERRED: Mutex<Vec<Report>> = Mutex::new(Vec::new());
+/// More than one interpreter has loaded extensions in debug mode.
+pub(crate) static HAS_INTERPRETERS: AtomicBool = AtomicBool::new(false);
 
-/// Generations, and the order number that each begins with.
-static GENERATION: AtomicI64 = AtomicI64::new(0);
-static BEGINNINGS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+static DEFERRED: Mutex<Vec<Report>> = Mutex::new(Vec::new());
 
 static ON_INVALID_HANDLE: AtomicIsize = AtomicIsize::new(0);
 static ON_INVALID_BUILDER: AtomicIsize = AtomicIsize::new(0);
+
+/// Extensions are loaded by this interpreter. As long as it is the only one, calls need not ask.
+pub(crate) fn note_interpreter(interpreter: usize) {
+    // One more than the first one's number.
+    static FIRST: AtomicUsize = AtomicUsize::new(0);
+    let number = interpreter.wrapping_add(1);
+    let first = FIRST.compare_exchange(0, number, AcqRel, Acquire).unwrap_or_else(|first| first);
+    if first != 0 && first != number {
+        HAS_INTERPRETERS.store(true, Release);
+    }
+}
 
 /// Applies what the environment variable HPY_DEBUG says.
 pub fn configure(text: &str) -> Result<(), String> {
@@ -57,17 +67,14 @@ pub fn take_reports() -> Vec<String> {
 
 /// Starts a generation, and gives its number.
 pub fn new_generation() -> i64 {
-    let mut beginnings = BEGINNINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    beginnings.push(next_order());
-    GENERATION.fetch_add(1, Relaxed) + 1
+    (GENERATION.fetch_add(1, AcqRel) + 1).cast_signed()
 }
 
+/// The least order number of a generation.
 fn beginning(generation: i64) -> u64 {
-    let index = usize::try_from(generation - 1);
-    let beginnings = BEGINNINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    match index {
+    match u64::try_from(generation) {
         Err(_) => 0,
-        Ok(index) => beginnings.get(index).copied().unwrap_or(u64::MAX),
+        Ok(generation) => generation.checked_shl(GENERATION_SHIFT).filter(|_| generation < 1 << 20).unwrap_or(u64::MAX),
     }
 }
 
@@ -99,6 +106,7 @@ pub fn closed_limit() -> usize {
 
 pub fn set_closed_limit(limit: usize) {
     CLOSED_LIMIT.store(limit, Relaxed);
+    ENOUGH_CLOSED.store(limit, Relaxed);
 }
 
 pub fn raw_data_limit() -> usize {

@@ -25,6 +25,7 @@ mod extra;
 mod fault;
 mod fields;
 mod functions;
+mod hash;
 pub mod inspect;
 mod memory;
 mod names;
@@ -46,7 +47,7 @@ use hpy_abi::*;
 
 pub use autogen_functions::FUNCTIONS;
 pub use autogen_misuses::Misuse;
-pub use summary::{Taken, Value};
+pub use summary::{ROOM, Value};
 
 use slot::{Kind, Mark, NOBODY, Place};
 
@@ -68,8 +69,12 @@ pub struct Host {
     pub identity: unsafe fn(object: HPy) -> usize,
     /// Whether there is an object at this address. Looks carefully: it may be any number.
     pub is_object: unsafe fn(address: isize) -> bool,
-    /// Quickly: the name of the type, and the value if it is a simple one. Runs no code of others.
-    pub take_down: unsafe fn(object: HPy, taken: &mut Taken),
+    /// Quickly: what tells the object's type from others, and what tells whether the place was given to another type since.
+    pub type_of: unsafe fn(object: HPy) -> (usize, usize),
+    /// The name of an object's type, without its module, and whether `value_of` can say more.
+    pub type_name: unsafe fn(object: HPy) -> (String, bool),
+    /// Quickly: the value of an object of a simple type. Runs no code of others.
+    pub value_of: unsafe fn(object: HPy, value: &mut Value),
 }
 
 /// The functions that check.
@@ -109,6 +114,8 @@ static LAYERS: Mutex<Vec<&'static Layer>> = Mutex::new(Vec::new());
 pub unsafe fn context(inner: *mut HPyContext, host: &'static Host) -> *mut HPyContext {
     static FAULTS: Once = Once::new();
     FAULTS.call_once(|| memory::install(inspect::fault));
+    // SAFETY: as this function's.
+    inspect::note_interpreter(unsafe { (host.interpreter)() });
     let mut layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(layer) = layers.iter().find(|layer| layer.inner == inner) {
         return layer.outer;
@@ -139,7 +146,7 @@ unsafe fn open_constants(layer: &mut Layer) -> bool {
         unsafe {
             let inner = (*layer.inner.byte_add(offset).cast::<HPy>())._i;
             let Some((number, slot)) = slot::allocate() else { return false };
-            slot.order.store(thread::next_order(), core::sync::atomic::Ordering::Relaxed);
+            slot.order.store(1, core::sync::atomic::Ordering::Relaxed);
             let token =
                 slot.open(number, Kind::Constant, Place::default(), inner, Mark { by: NOBODY, ip: 0 }, u32::MAX);
             let place = (&raw mut layer.table).byte_add(offset).cast::<HPy>();

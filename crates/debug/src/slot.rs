@@ -163,6 +163,12 @@ impl Slot {
         difference == 1 << KIND_SHIFT || difference == 2 << KIND_SHIFT
     }
 
+    /// Whether it is a constant of the context, in this generation.
+    #[inline(always)]
+    pub fn is_constant(&self, generation: u32) -> bool {
+        self.word.load(Acquire) == u64::from(generation) | OPEN | (Kind::Constant as u64) << KIND_SHIFT
+    }
+
     /// Makes a slot that is not open one of `kind`, and gives what stands for it.
     #[inline(always)]
     pub fn open(&self, index: u32, kind: Kind, place: Place, inner: isize, mark: Mark, opener: u32) -> Token {
@@ -175,11 +181,14 @@ impl Slot {
         Token { index, generation }
     }
 
+    /// Tells whether it was an argument.
     #[inline(always)]
-    pub fn close(&self, mark: Mark, closer: u32) {
+    pub fn close(&self, mark: Mark, closer: u32) -> bool {
         self.closed.store(mark.pack(), Relaxed);
         self.closer.store(closer, Relaxed);
-        self.word.store(self.word.load(Relaxed) & !OPEN, Release);
+        let word = self.word.load(Relaxed);
+        self.word.store(word & !OPEN, Release);
+        word >> KIND_SHIFT & 0xF == Kind::Argument as u64
     }
 
     /// Makes old tokens of a closed slot stale. False if it has had all its generations and is not to be used any more.

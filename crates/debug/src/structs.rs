@@ -11,9 +11,10 @@ use hpy_abi::*;
 
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
+use crate::hash::Map;
 use crate::names::{self, Function};
 use crate::slot::{self, Kind};
-use crate::thread::{FORBIDDEN, Thread, next_order};
+use crate::thread::{FORBIDDEN, Thread};
 use crate::trouble::Trouble;
 use crate::{Layer, fields, inspect, place};
 
@@ -36,7 +37,7 @@ pub struct Type {
 struct Known {
     types: HashSet<&'static Type>,
     /// By the identity of the type object; one that is gone may stand here until its place is taken.
-    by_identity: HashMap<usize, &'static Type>,
+    by_identity: Map<usize, &'static Type>,
     /// Where HPyMember_OBJECT attributes lie in their structs: Python stores to these fields.
     member_offsets: HashSet<usize>,
     /// The structs of live objects whose fields are followed: beginning and size.
@@ -344,7 +345,7 @@ static REPLACED: [AtomicUsize; POOL] = [const { AtomicUsize::new(0) }; POOL];
 ///
 /// # Safety
 /// The spec is the one it was made from; the inner handle is open.
-pub unsafe fn made(call: &Call, spec: &HPyType_Spec, place: Option<usize>, inner: HPy) {
+pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner: HPy) {
     // SAFETY: as this function's.
     unsafe {
         let base = base_of(call, inner).and_then(|base| {
@@ -381,7 +382,7 @@ pub unsafe fn made(call: &Call, spec: &HPyType_Spec, place: Option<usize>, inner
 }
 
 /// A new handle to a type's first base. None without one, or if it can't be asked for.
-unsafe fn base_of(call: &Call, tp: HPy) -> Option<HPy> {
+unsafe fn base_of(call: Call, tp: HPy) -> Option<HPy> {
     // SAFETY: the caller's handle is open.
     unsafe {
         let base = ((*call.inner).ctx_GetAttr_s)(call.inner, tp, c"__base__".as_ptr());
@@ -401,7 +402,7 @@ unsafe fn base_of(call: &Call, tp: HPy) -> Option<HPy> {
 ///
 /// # Safety
 /// The inner handle is an open one of a type, and no exception is pending.
-unsafe fn find(call: &Call, tp: HPy) -> Option<&'static Type> {
+unsafe fn find(call: Call, tp: HPy) -> Option<&'static Type> {
     // SAFETY: as this function's.
     unsafe {
         let mut tp = ((*call.inner).ctx_Dup)(call.inner, tp);
@@ -420,7 +421,7 @@ unsafe fn find(call: &Call, tp: HPy) -> Option<&'static Type> {
 }
 
 /// Whether it is still the type that has been made with this name.
-unsafe fn is_named(call: &Call, tp: HPy, name: &str) -> bool {
+unsafe fn is_named(call: Call, tp: HPy, name: &str) -> bool {
     // SAFETY: the caller's handle is open; the name lives as long as the type.
     unsafe {
         let own = ((*call.inner).ctx_Type_GetName)(call.inner, tp);
@@ -436,7 +437,7 @@ unsafe fn is_named(call: &Call, tp: HPy, name: &str) -> bool {
 ///
 /// # Safety
 /// The inner handle is open.
-pub unsafe fn known(call: &Call, tp: HPy) -> Option<&'static Type> {
+pub unsafe fn known(call: Call, tp: HPy) -> Option<&'static Type> {
     // SAFETY: as this function's.
     unsafe {
         let inner = call.inner;
@@ -455,7 +456,7 @@ pub unsafe fn known(call: &Call, tp: HPy) -> Option<&'static Type> {
 ///
 /// # Safety
 /// The inner handle is open.
-pub unsafe fn may_have_struct(call: &Call, tp: HPy) -> bool {
+pub unsafe fn may_have_struct(call: Call, tp: HPy) -> bool {
     // SAFETY: as this function's.
     unsafe {
         let inner = call.inner;
@@ -469,17 +470,20 @@ pub unsafe fn may_have_struct(call: &Call, tp: HPy) -> bool {
 ///
 /// # Safety
 /// The inner handle is open, and no exception is pending.
-pub unsafe fn of(call: &Call, object: HPy) -> Option<(&'static Type, usize)> {
+pub unsafe fn of(call: Call, object: HPy) -> Option<(&'static Type, usize)> {
     // SAFETY: as this function's.
     unsafe {
         let inner = call.inner;
-        let tp = ((*inner).ctx_Type)(inner, object);
-        if tp.is_null() {
-            return None;
-        }
-        let found = find(call, tp);
-        ((*inner).ctx_Close)(inner, tp);
-        let found = found?;
+        let found = match (*call.thread.tales.get()).type_of(call.layer(), object).of {
+            Some(known) => known,
+            None => {
+                let tp = ((*inner).ctx_Type)(inner, object);
+                let found = find(call, tp);
+                ((*inner).ctx_Close)(inner, tp);
+                (*call.thread.tales.get()).type_of(call.layer(), object).of = Some(found);
+                found
+            }
+        }?;
         let as_struct = match found.shape {
             HPyType_BuiltinShape_Legacy => (*inner).ctx_AsStruct_Legacy,
             HPyType_BuiltinShape_Type => (*inner).ctx_AsStruct_Type,
@@ -504,7 +508,7 @@ pub fn is_alive(data: usize, size: usize) {
 ///
 /// # Safety
 /// No exception is pending.
-pub unsafe fn any_open(call: &Call, mut condition: impl FnMut(&Type, usize) -> bool) -> bool {
+pub unsafe fn any_open(call: Call, mut condition: impl FnMut(&Type, usize) -> bool) -> bool {
     slot::all().any(|(_, slot)| {
         let state = slot.state();
         let is_handle = matches!(state.kind, Kind::Handle | Kind::Argument);
@@ -569,7 +573,7 @@ pub unsafe fn opened_buffer(layer: &Layer, object: HPy, buffer: &HPy_buffer, by:
     let (memory, internal) = (buffer.buf.addr(), buffer.internal.addr());
     with(|known| {
         if known.fillers.contains(&by.address) {
-            known.buffers.push(Buffer { object, memory, internal, order: next_order(), by });
+            known.buffers.push(Buffer { object, memory, internal, order: Thread::here().next_order(), by });
         }
     });
 }

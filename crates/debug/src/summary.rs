@@ -1,17 +1,25 @@
 //! What an object was whose handle has been closed: it may be gone when somebody asks.
 //!
-//! Taken down at each closing, so it has to be quick: the type's name, and a simple value. The last ones of each thread are kept.
+//! Taken down at each closing, so it has to be quick: the type, and a simple value. The last ones of each thread are kept.
 
 use core::sync::atomic::Ordering::*;
+use std::sync::{PoisonError, RwLock};
 
-use hpy_abi::HPy;
+use hpy_abi::{HPy, HPyType_BuiltinShape};
 
 use crate::Layer;
 use crate::slot::{Kind, Slot};
+use crate::structs::Type;
 use crate::thread::Thread;
 
 /// Kept for each thread; more than the handles whose stories are.
 const KEPT: usize = 2048;
+
+/// Types that are looked up quickly.
+const TYPES: usize = 256;
+
+/// As much of a text as is kept.
+pub const ROOM: usize = 24;
 
 /// The value of an object, if it has a simple one.
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
@@ -20,45 +28,97 @@ pub enum Value {
     None,
     Integer(i64),
     Float(f64),
-    /// The length of the whole, of which `Taken::text` has the beginning, in UTF-8.
-    Text(usize),
-    Bytes(usize),
-}
-
-/// The beginnings of names and texts.
-#[derive(Clone, Copy, Default)]
-pub struct Taken {
-    /// Ended by NUL unless it is full.
-    pub type_name: [u8; 24],
-    pub value: Value,
-    pub text: [u8; 24],
+    /// The beginning of the text in UTF-8, ended by NUL unless it is full, and the length of the whole.
+    Text([u8; ROOM], usize),
+    Bytes([u8; ROOM], usize),
 }
 
 #[derive(Clone, Copy, Default)]
-pub struct Tale {
+struct Tale {
     slot: usize,
     order: u64,
-    taken: Taken,
+    /// Behind [`NAMES`].
+    type_name: u32,
+    value: Value,
+}
+
+/// What is known of a type as long as both its marks are the same.
+#[derive(Clone, Copy, Default)]
+pub struct KnownType {
+    marks: (usize, usize),
+    name: u32,
+    has_value: bool,
+    /// Found out when it is first asked for.
+    pub shape: Option<HPyType_BuiltinShape>,
+    pub of: Option<Option<&'static Type>>,
+}
+
+/// Of one thread.
+pub struct Tales {
+    tales: Box<[Tale; KEPT]>,
+    next: usize,
+    types: Box<[KnownType; TYPES]>,
+}
+
+impl Default for Tales {
+    fn default() -> Tales {
+        let (tales, types) = (Box::new([Tale::default(); KEPT]), Box::new([KnownType::default(); TYPES]));
+        Tales { tales, next: 0, types }
+    }
+}
+
+/// Names of types, each once.
+static NAMES: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+impl Tales {
+    /// # Safety
+    /// The inner handle is open.
+    #[inline(always)]
+    pub unsafe fn type_of(&mut self, layer: &Layer, inner: HPy) -> &mut KnownType {
+        // SAFETY: as this function's.
+        let marks = unsafe { (layer.host.type_of)(inner) };
+        let known = &mut self.types[(marks.0 >> 4) % TYPES];
+        if known.marks != marks {
+            // SAFETY: as this function's.
+            unsafe { known.learn(layer, inner, marks) };
+        }
+        known
+    }
+}
+
+impl KnownType {
+    #[cold]
+    unsafe fn learn(&mut self, layer: &Layer, inner: HPy, marks: (usize, usize)) {
+        // SAFETY: the caller's handle is open.
+        let (name, has_value) = unsafe { (layer.host.type_name)(inner) };
+        let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
+        let number = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+            names.push(name);
+            names.len() - 1
+        });
+        *self = KnownType { marks, name: number as u32, has_value, shape: None, of: None };
+    }
 }
 
 /// Keeps what the object is, before its handle is closed.
 #[inline(always)]
-pub fn take_down(layer: &Layer, slot: &'static Slot, inner: HPy) {
-    let thread = Thread::here();
-    // SAFETY: the tales are the thread's own, and the host runs no code of others.
+pub fn take_down(thread: &Thread, layer: &Layer, slot: &'static Slot, inner: HPy) {
+    // SAFETY: the tales are the thread's own, the handle is still open, and the host runs no code of others.
     unsafe {
         let tales = &mut *thread.tales.get();
-        if tales.is_empty() {
-            tales.resize(KEPT, Tale::default());
+        let known = tales.type_of(layer, inner);
+        let (type_name, has_value) = (known.name, known.has_value);
+        let next = tales.next % KEPT;
+        tales.next = next + 1;
+        let tale = &mut tales.tales[next];
+        tale.slot = slot as *const Slot as usize;
+        tale.order = slot.order.load(Relaxed);
+        tale.type_name = type_name;
+        tale.value = Value::None;
+        if has_value {
+            (layer.host.value_of)(inner, &mut tale.value);
         }
-        let next = thread.next_tale.get() as usize % KEPT;
-        thread.next_tale.set(next as u32 + 1);
-        if let Some(tale) = tales.get_mut(next) {
-            tale.slot = slot as *const Slot as usize;
-            tale.order = slot.order.load(Relaxed);
-            (layer.host.take_down)(inner, &mut tale.taken);
-            slot.tale.store(next as u32, Relaxed);
-        }
+        slot.tale.store(next as u32, Relaxed);
     }
 }
 
@@ -70,31 +130,30 @@ pub fn of_closed(slot: &Slot) -> Option<String> {
         return None;
     }
     // SAFETY: the tales are the thread's own.
-    let tale = unsafe { (&*thread.tales.get()).get(slot.tale.load(Relaxed) as usize).copied()? };
-    (tale.slot == slot as *const Slot as usize && tale.order <= slot.order.load(Relaxed)).then(|| words(&tale.taken))
+    let tale = unsafe { (&*thread.tales.get()).tales.get(slot.tale.load(Relaxed) as usize).copied()? };
+    if tale.slot != slot as *const Slot as usize || tale.order > slot.order.load(Relaxed) {
+        return None;
+    }
+    let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
+    Some(words(names.get(tale.type_name as usize).map_or("", String::as_str), tale.value))
 }
 
-fn words(taken: &Taken) -> String {
-    let until_nul = |bytes: &[u8]| {
-        let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-        String::from_utf8_lossy(&bytes[..length]).into_owned()
-    };
-    let name = until_nul(&taken.type_name);
+fn words(name: &str, value: Value) -> String {
     let quoted = |text: String, shown: usize, length: usize| match shown < length {
         true => format!("'{text}'... (length {length})"),
         false => format!("'{text}'"),
     };
-    match taken.value {
+    match value {
         Value::None => format!("{name} object"),
         Value::Integer(number) => format!("{name} {number}"),
         Value::Float(number) => format!("{name} {number:?}"),
-        Value::Text(length) => {
-            let text = until_nul(&taken.text);
-            let shown = text.chars().count();
-            format!("{name} {}", quoted(text.escape_debug().to_string(), shown, length))
+        Value::Text(start, length) => {
+            let end = start.iter().position(|byte| *byte == 0).unwrap_or(start.len());
+            let text = String::from_utf8_lossy(&start[..end]);
+            format!("{name} {}", quoted(text.escape_debug().to_string(), text.chars().count(), length))
         }
-        Value::Bytes(length) => {
-            let bytes = &taken.text[..length.min(taken.text.len())];
+        Value::Bytes(start, length) => {
+            let bytes = &start[..length.min(start.len())];
             format!("{name} b{}", quoted(bytes.escape_ascii().to_string(), bytes.len(), length))
         }
     }
@@ -104,23 +163,19 @@ fn words(taken: &Taken) -> String {
 mod tests {
     use super::*;
 
-    fn taken(name: &str, value: Value, text: &str) -> Taken {
-        let mut taken = Taken { value, ..Taken::default() };
-        taken.type_name[..name.len()].copy_from_slice(name.as_bytes());
-        taken.text[..text.len()].copy_from_slice(text.as_bytes());
-        taken
+    fn start(text: &str) -> [u8; ROOM] {
+        let mut room = [0; ROOM];
+        room[..text.len()].copy_from_slice(text.as_bytes());
+        room
     }
 
     #[test]
     fn values_are_put_into_words() {
-        assert_eq!(words(&taken("Point", Value::None, "")), "Point object");
-        assert_eq!(words(&taken("int", Value::Integer(-7), "")), "int -7");
-        assert_eq!(words(&taken("float", Value::Float(1.0), "")), "float 1.0");
-        assert_eq!(words(&taken("str", Value::Text(2), "it")), "str 'it'");
-        assert_eq!(
-            words(&taken("str", Value::Text(99), "abcdefghijklmnopqrstuvwx")),
-            "str 'abcdefghijklmnopqrstuvwx'... (length 99)"
-        );
-        assert_eq!(words(&taken("bytes", Value::Bytes(1), "\n")), "bytes b'\\n'");
+        assert_eq!(words("Point", Value::None), "Point object");
+        assert_eq!(words("int", Value::Integer(-7)), "int -7");
+        assert_eq!(words("float", Value::Float(1.0)), "float 1.0");
+        assert_eq!(words("str", Value::Text(start("it"), 2)), "str 'it'");
+        assert_eq!(words("str", Value::Text(start("abcdefghijklmnopqrstuvwx"), 99)), "str 'abcdefghijklmnopqrstuvwx'... (length 99)");
+        assert_eq!(words("bytes", Value::Bytes(start("\n"), 1)), "bytes b'\\n'");
     }
 }

@@ -15,7 +15,7 @@ use crate::Layer;
 use crate::names::Function;
 use crate::report::Report;
 use crate::slot::{self, Kind, Mark, Place, Slot, Token};
-use crate::summary::Tale;
+use crate::summary::Tales;
 use crate::{inspect, memory};
 
 /// How many contexts of a thread are idle before one is used again.
@@ -61,7 +61,8 @@ pub const PENDING: u32 = 4;
 /// What is known of a thread. Never freed, but given to the next thread when one ends.
 pub struct Thread {
     pub id: u16,
-    pub interpreter: AtomicU16,
+    interpreter: AtomicU16,
+    place: Cell<Place>,
     /// The innermost call.
     pub current: AtomicPtr<Frame>,
     pub flags: AtomicU32,
@@ -73,12 +74,13 @@ pub struct Thread {
     pub left: UnsafeCell<Vec<isize>>,
     frames: UnsafeCell<VecDeque<*const Block>>,
     /// Closed slots whose stories are kept, oldest first.
-    closed: UnsafeCell<VecDeque<u32>>,
+    closed: UnsafeCell<Ring>,
     /// Closed slots without a story.
     spare: UnsafeCell<Vec<u32>>,
-    /// What objects were when their handles were closed, in turn.
-    pub tales: UnsafeCell<Vec<Tale>>,
-    pub next_tale: Cell<u32>,
+    /// Counts openings and closings.
+    clock: Cell<u64>,
+    /// What objects were when their handles were closed.
+    pub tales: UnsafeCell<Tales>,
     /// Misuses that could not be raised where they were found.
     pub deferred: Mutex<Vec<Report>>,
 }
@@ -90,13 +92,64 @@ unsafe impl Send for Thread {}
 
 static IDLE: Mutex<Vec<&'static Thread>> = Mutex::new(Vec::new());
 static COUNT: AtomicU16 = AtomicU16::new(1);
-static ORDER: AtomicU64 = AtomicU64::new(1);
 pub static CLOSED_LIMIT: AtomicUsize = AtomicUsize::new(1024);
 
-/// The next number in the order of openings and closings.
-#[inline(always)]
-pub fn next_order() -> u64 {
-    ORDER.fetch_add(1, Relaxed)
+/// With so many, slots are used again. Somewhat below the limit, so that handles that are open for a moment do not go beyond it.
+pub static ENOUGH_CLOSED: AtomicUsize = AtomicUsize::new(1024 - 64);
+
+/// The generation that openings belong to, which Python code counts up.
+pub static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// Where the generation stands in an order number. Below it is what each thread counts by itself: a counter for all threads would
+/// be what takes longest in an opening.
+pub const GENERATION_SHIFT: u32 = 44;
+
+/// Indices in the order in which they came.
+struct Ring {
+    /// As long as a power of two.
+    items: Box<[u32]>,
+    first: usize,
+    count: usize,
+}
+
+impl Default for Ring {
+    fn default() -> Ring {
+        Ring { items: vec![0; 2048].into_boxed_slice(), first: 0, count: 0 }
+    }
+}
+
+impl Ring {
+    #[inline(always)]
+    fn push(&mut self, index: u32) {
+        if self.count >= self.items.len() {
+            self.grow();
+        }
+        let place = (self.first + self.count) & (self.items.len() - 1);
+        if let Some(item) = self.items.get_mut(place) {
+            *item = index;
+            self.count += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> Option<u32> {
+        if self.count == 0 {
+            return None;
+        }
+        let index = *self.items.get(self.first)?;
+        self.first = (self.first + 1) & (self.items.len() - 1);
+        self.count -= 1;
+        Some(index)
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let mut items = core::mem::take(&mut self.items).into_vec();
+        items.rotate_left(self.first);
+        items.resize(items.len() * 2, 0);
+        self.items = items.into_boxed_slice();
+        self.first = 0;
+    }
 }
 
 /// Gives the thread back when it ends.
@@ -160,6 +213,7 @@ impl Thread {
             Box::leak(Box::new(Thread {
                 id: COUNT.fetch_add(1, Relaxed),
                 interpreter: AtomicU16::new(0),
+                place: Cell::default(),
                 current: AtomicPtr::new(null_mut()),
                 flags: AtomicU32::new(0),
                 open: Cell::new(0),
@@ -168,19 +222,31 @@ impl Thread {
                 frames: UnsafeCell::default(),
                 closed: UnsafeCell::default(),
                 spare: UnsafeCell::default(),
+                clock: Cell::new(0),
                 tales: UnsafeCell::default(),
-                next_tale: Cell::new(0),
                 deferred: Mutex::default(),
             }))
         });
+        thread.set_interpreter(0);
         // At the end of a thread there are no thread locals; such a one is not given back.
         let _ = HERE.try_with(|here| here.set(thread));
         let _ = GUARD.try_with(|guard| guard.set(Some(Guard(thread))));
         thread
     }
 
+    #[inline(always)]
     pub fn place(&self) -> Place {
-        Place::new(self.id, self.interpreter.load(Relaxed))
+        self.place.get()
+    }
+
+    pub fn interpreter(&self) -> u16 {
+        self.interpreter.load(Relaxed)
+    }
+
+    /// From here on the thread is in this interpreter.
+    pub fn set_interpreter(&self, interpreter: u16) {
+        self.interpreter.store(interpreter, Relaxed);
+        self.place.set(Place::new(self.id, interpreter));
     }
 
     pub fn current(&self) -> Option<&'static Frame> {
@@ -226,44 +292,63 @@ impl Thread {
         }
     }
 
+    /// The next number in the order of openings and closings.
+    #[inline(always)]
+    pub fn next_order(&self) -> u64 {
+        let next = self.clock.get() + 1;
+        self.clock.set(next);
+        GENERATION.load(Relaxed) << GENERATION_SHIFT | next
+    }
+
     /// Opens a slot. None if there is no memory for one.
     #[inline(always)]
     pub fn open(&self, kind: Kind, inner: isize, mark: Mark, opener: u32) -> Option<(Token, &'static Slot)> {
-        // SAFETY: the queues are the thread's own, and nothing below runs other code.
-        let (closed, spare) = unsafe { (&mut *self.closed.get(), &mut *self.spare.get()) };
-        let used = if closed.len() >= CLOSED_LIMIT.load(Relaxed) { closed.pop_front() } else { None };
-        let (index, slot) = match used.and_then(|index| Some((index, slot::get(index)?))) {
-            Some((index, slot)) if self.forget(slot) => (index, slot),
-            _ => match spare.pop().and_then(|index| Some((index, slot::get(index)?))) {
-                Some(found) => found,
-                None => slot::allocate()?,
-            },
+        // SAFETY: the queue is the thread's own, and nothing below runs other code.
+        let closed = unsafe { &mut *self.closed.get() };
+        let used = if closed.count >= ENOUGH_CLOSED.load(Relaxed) { closed.pop() } else { None };
+        let used = used.and_then(|index| Some((index, slot::get(index)?))).filter(|(_, slot)| self.forget(slot));
+        let (index, slot) = match used {
+            Some(found) => found,
+            None => self.fresh()?,
         };
-        slot.order.store(next_order(), Relaxed);
+        slot.order.store(self.next_order(), Relaxed);
         let token = slot.open(index, kind, self.place(), inner, mark, opener);
-        if kind != Kind::Argument {
-            self.open.set(self.open.get() + 1);
-        }
+        self.open.set(self.open.get() + isize::from(kind != Kind::Argument));
         Some((token, slot))
+    }
+
+    /// A slot that no closed handle has.
+    #[cold]
+    fn fresh(&self) -> Option<(u32, &'static Slot)> {
+        // SAFETY: as in `open`.
+        let spare = unsafe { &mut *self.spare.get() };
+        let found = spare.pop().and_then(|index| Some((index, slot::get(index)?)));
+        found.or_else(slot::allocate)
     }
 
     /// Closes an open slot. Its story is kept for a while.
     #[inline(always)]
     pub fn close(&self, index: u32, slot: &'static Slot, mark: Mark, closer: u32) {
-        slot.order.store(next_order(), Relaxed);
-        slot.close(mark, closer);
-        if slot.state().kind != Kind::Argument {
-            self.open.set(self.open.get() - 1);
-        }
+        slot.order.store(self.next_order(), Relaxed);
+        let argument = slot.close(mark, closer);
+        self.open.set(self.open.get() - isize::from(!argument));
         if !slot.extra.load(Relaxed).is_null() {
             self.close_copies(slot);
         }
         // SAFETY: as in `open`.
+        let closed = unsafe { &mut *self.closed.get() };
+        closed.push(index);
+        if closed.count > CLOSED_LIMIT.load(Relaxed) {
+            self.drop_oldest();
+        }
+    }
+
+    /// One at a time, also after the limit has been lowered, so that closing takes no longer at times.
+    #[cold]
+    fn drop_oldest(&self) {
+        // SAFETY: as in `open`.
         let (closed, spare) = unsafe { (&mut *self.closed.get(), &mut *self.spare.get()) };
-        closed.push_back(index);
-        // One at a time, also after the limit has been lowered, so that closing takes no longer at times.
-        if closed.len() > CLOSED_LIMIT.load(Relaxed)
-            && let Some(oldest) = closed.pop_front()
+        if let Some(oldest) = closed.pop()
             && slot::get(oldest).is_some_and(|slot| self.forget(slot))
         {
             spare.push(oldest);
@@ -274,14 +359,19 @@ impl Thread {
     #[inline(always)]
     fn forget(&self, slot: &'static Slot) -> bool {
         if !slot.extra.load(Relaxed).is_null() {
-            // SAFETY: the slot is in one of this thread's queues.
-            if let Some(extra) = unsafe { slot.drop_extra() } {
-                for (pointer, _) in extra.copies {
-                    memory::free(pointer);
-                }
-            }
+            self.free_extra(slot);
         }
         slot.renew()
+    }
+
+    #[cold]
+    fn free_extra(&self, slot: &'static Slot) {
+        // SAFETY: the slot is in one of this thread's queues.
+        if let Some(extra) = unsafe { slot.drop_extra() } {
+            for (pointer, _) in extra.copies {
+                memory::free(pointer);
+            }
+        }
     }
 
     #[cold]

@@ -15,7 +15,7 @@ use crate::policy::{self, Action};
 use crate::report::{Event, Report};
 use crate::slot::{ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
 use crate::thread::{FORBIDDEN, Frame, LEFT, Thread};
-use crate::{FUNCTIONS, Layer, inspect};
+use crate::{FUNCTIONS, Layer, call, inspect};
 
 /// How many frames a report shows of the C stack.
 const STACK: usize = 16;
@@ -133,7 +133,7 @@ impl<'a> Trouble<'a> {
                 self.report.closed = Some(closed(slot));
             }
             if matches!(state.kind, Kind::Handle | Kind::Argument | Kind::Constant) {
-                self.report.object = if state.open && python {
+                self.report.object = if python && call::is_alive(slot) {
                     let mut text = String::new();
                     // SAFETY: the handle is open, and the thread may run Python code.
                     unsafe { (host.describe)(HPy { _i: slot.inner.load(Relaxed) }, &mut text) };

@@ -257,7 +257,6 @@ fn entry(signature: &Signature) -> Option<String> {
         return None;
     }
     let params = &params[1..];
-    let mutable = if params.iter().any(|param| param.ty.base == "HPy") { "mut " } else { "" };
     let (mut declared, mut passed, mut opened) = (String::new(), String::new(), String::new());
     let mut position = 0;
     for (index, param) in params.iter().enumerate() {
@@ -296,7 +295,7 @@ fn entry(signature: &Signature) -> Option<String> {
     Some(format!(
         "unsafe extern \"C\" fn enter_{short}(_ctx: *mut HPyContext{declared}){arrow} {{\n\
          // SAFETY: the inner runtime passes what the signature says, of which the function is.\nunsafe {{\n\
-         let {mutable}entry = Entry::new();\n{opened}\
+         let mut entry = Entry::new();\n{opened}\
          let f = transmute::<HPyCFunction, HPyFunc_{short}>(entry.function).unwrap_unchecked();\n{finish}\n}}\n}}\n"
     ))
 }

@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::slot::{self, Kind, Slot, Token};
 
 /// What stands for a new builder; 0 for one that could not be made.
-unsafe fn opened(call: &Call, kind: Kind, inner: isize, size: HPy_ssize_t) -> isize {
+unsafe fn opened(call: Call, kind: Kind, inner: isize, size: HPy_ssize_t) -> isize {
     if inner == 0 {
         return 0;
     }
@@ -26,7 +26,7 @@ unsafe fn opened(call: &Call, kind: Kind, inner: isize, size: HPy_ssize_t) -> is
 }
 
 /// An open builder's slot. None for the null builder, and after a report.
-fn builder(call: &Call, kind: Kind, value: isize) -> Option<(u32, &'static Slot)> {
+fn builder(call: Call, kind: Kind, value: isize) -> Option<(u32, &'static Slot)> {
     if value == 0 {
         return None;
     }
@@ -45,7 +45,7 @@ fn builder(call: &Call, kind: Kind, value: isize) -> Option<(u32, &'static Slot)
 }
 
 /// Whether the item at this index can be set, in a builder that is open.
-unsafe fn can_be_set(call: &Call, slot: &'static Slot, index: HPy_ssize_t) -> bool {
+unsafe fn can_be_set(call: Call, slot: &'static Slot, index: HPy_ssize_t) -> bool {
     // SAFETY: builders belong to the thread that opened them.
     let extra = unsafe { slot.extra_mut() };
     match extra.filled.get_mut(index.cast_unsigned()) {
@@ -66,7 +66,7 @@ unsafe fn can_be_set(call: &Call, slot: &'static Slot, index: HPy_ssize_t) -> bo
 }
 
 /// Whether all items have been set. What has not been is None afterwards, as nobody could look at the object otherwise.
-unsafe fn is_full(call: &Call, slot: &'static Slot, mut fill: impl FnMut(HPy_ssize_t)) -> bool {
+unsafe fn is_full(call: Call, slot: &'static Slot, mut fill: impl FnMut(HPy_ssize_t)) -> bool {
     // SAFETY: as above.
     let extra = unsafe { slot.extra_mut() };
     let empty: Vec<_> =
@@ -90,7 +90,7 @@ macro_rules! builders {
                     return $handle::NULL;
                 }
                 let inner = ((*call.inner).$new)(call.inner, size).$field;
-                $handle { $field: opened(&call, $kind, inner, size) }
+                $handle { $field: opened(call, $kind, inner, size) }
             }
         }
 
@@ -99,8 +99,8 @@ macro_rules! builders {
             unsafe {
                 let Some(call) = Call::enter(ctx, member::$set) else { return };
                 let Some(item) = call.handle(h_item, 2) else { return };
-                let Some((_, slot)) = builder(&call, $kind, own.$field) else { return };
-                if can_be_set(&call, slot, index) {
+                let Some((_, slot)) = builder(call, $kind, own.$field) else { return };
+                if can_be_set(call, slot, index) {
                     let inner = $handle { $field: slot.inner.load(core::sync::atomic::Ordering::Relaxed) };
                     ((*call.inner).$set)(call.inner, inner, index, item);
                 }
@@ -111,7 +111,7 @@ macro_rules! builders {
             // SAFETY: the context is one of ours, and the builder has been checked.
             unsafe {
                 let Some(call) = Call::enter(ctx, member::$build) else { return HPy::NULL };
-                let Some((index, slot)) = builder(&call, $kind, own.$field) else {
+                let Some((index, slot)) = builder(call, $kind, own.$field) else {
                     // As for one that could not be made, unless there is an exception already.
                     call.has_failed();
                     if ((*call.inner).ctx_Err_Occurred)(call.inner) == 0 {
@@ -121,7 +121,7 @@ macro_rules! builders {
                 };
                 let inner = $handle { $field: slot.inner.load(core::sync::atomic::Ordering::Relaxed) };
                 let none = (*call.inner).h_None;
-                let full = is_full(&call, slot, |index| ((*call.inner).$set)(call.inner, inner, index, none));
+                let full = is_full(call, slot, |index| ((*call.inner).$set)(call.inner, inner, index, none));
                 call.thread.close(index, slot, call.mark(), call.caller());
                 if !full {
                     ((*call.inner).$cancel)(call.inner, inner);
@@ -136,7 +136,7 @@ macro_rules! builders {
             // SAFETY: the context is one of ours, and the builder has been checked.
             unsafe {
                 let Some(call) = Call::enter(ctx, member::$cancel) else { return };
-                let Some((index, slot)) = builder(&call, $kind, own.$field) else { return };
+                let Some((index, slot)) = builder(call, $kind, own.$field) else { return };
                 let inner = $handle { $field: slot.inner.load(core::sync::atomic::Ordering::Relaxed) };
                 call.thread.close(index, slot, call.mark(), call.caller());
                 ((*call.inner).$cancel)(call.inner, inner);

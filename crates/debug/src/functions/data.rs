@@ -16,7 +16,7 @@ use crate::{Debug, memory};
 ///
 /// # Safety
 /// The handle is an open one of the extension's, and the contents are as long as `size`.
-pub unsafe fn copy(call: &Call, h: HPy, contents: *const c_char, size: usize) -> *const c_char {
+pub unsafe fn copy(call: Call, h: HPy, contents: *const c_char, size: usize) -> *const c_char {
     if contents.is_null() {
         return contents;
     }
@@ -63,7 +63,7 @@ impl Unicode for Debug {
             if !size.is_null() {
                 *size = length;
             }
-            copy(&call, h, text, length.max(0).cast_unsigned())
+            copy(call, h, text, length.max(0).cast_unsigned())
         }
     }
 }
@@ -82,7 +82,7 @@ impl Bytes for Debug {
                 return null();
             }
             let length = ((*call.inner).ctx_Bytes_GET_SIZE)(call.inner, inner);
-            copy(&call, h, text, length.max(0).cast_unsigned())
+            copy(call, h, text, length.max(0).cast_unsigned())
         }
     }
 
@@ -96,7 +96,7 @@ impl Bytes for Debug {
             }
             let text = ((*call.inner).ctx_Bytes_AS_STRING)(call.inner, inner);
             let length = ((*call.inner).ctx_Bytes_GET_SIZE)(call.inner, inner);
-            copy(&call, h, text, length.max(0).cast_unsigned())
+            copy(call, h, text, length.max(0).cast_unsigned())
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::call::Call;
 use crate::slot::{self, Kind, Slot, Token};
 
 /// The slot of a handle that is about to be closed. None if it is not to be, which has been reported.
-fn to_close(call: &Call, h: HPy, position: usize) -> Option<(u32, &'static Slot)> {
+fn to_close(call: Call, h: HPy, position: usize) -> Option<(u32, &'static Slot)> {
     let found = Token::decode(h._i).and_then(|token| Some((token, slot::get(token.index)?)));
     if let Some((token, slot)) = found
         && slot.is_open_handle(token.generation, call.thread.place())
@@ -50,7 +50,7 @@ impl Handle for Debug {
             if h.is_null() {
                 return;
             }
-            if let Some((index, slot)) = to_close(&call, h, 0) {
+            if let Some((index, slot)) = to_close(call, h, 0) {
                 let inner = call.close(index, slot);
                 ((*call.inner).ctx_Close)(call.inner, inner);
             }

@@ -29,7 +29,7 @@ impl Field for Debug {
                 call.complain(Misuse::FieldAsHandle, "a field that a handle has been assigned to", 1, None);
                 return;
             }
-            if !owns(&call, target, target_field) {
+            if !owns(call, target, target_field) {
                 return;
             }
             ((*call.inner).ctx_Field_Store)(call.inner, target, target_field, value);
@@ -49,7 +49,7 @@ impl Field for Debug {
                 call.complain(Misuse::NullHandle, "an empty field", 1, None);
                 return call.cannot(Misuse::NullHandle).unwrap_or(HPy::NULL);
             }
-            if !may_load(&call, source, source_field) {
+            if !may_load(call, source, source_field) {
                 return HPy::NULL;
             }
             call.opened_or_null(((*call.inner).ctx_Field_Load)(call.inner, source, source_field))
@@ -58,7 +58,7 @@ impl Field for Debug {
 }
 
 /// Whether a field may be stored to as one of this object. Keeps that it has been.
-unsafe fn owns(call: &Call, target: HPy, field: *mut HPyField) -> bool {
+unsafe fn owns(call: Call, target: HPy, field: *mut HPyField) -> bool {
     // SAFETY: the caller's handle is open. Asking about a type is not done with an exception pending.
     unsafe {
         if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
@@ -101,7 +101,7 @@ unsafe fn owns(call: &Call, target: HPy, field: *mut HPyField) -> bool {
 }
 
 /// Whether a value may be loaded as that of a field of this object.
-unsafe fn may_load(call: &Call, source: HPy, field: HPyField) -> bool {
+unsafe fn may_load(call: Call, source: HPy, field: HPyField) -> bool {
     // SAFETY: as above.
     unsafe {
         if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {

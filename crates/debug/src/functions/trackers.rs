@@ -12,7 +12,7 @@ use crate::call::Call;
 use crate::slot::{self, Kind, Slot, Token};
 
 /// An open tracker's slot. None after a report.
-fn tracker(call: &Call, ht: HPyTracker) -> Option<(u32, &'static Slot)> {
+fn tracker(call: Call, ht: HPyTracker) -> Option<(u32, &'static Slot)> {
     let found = Token::decode(ht._i).and_then(|token| Some((token, slot::get(token.index)?)));
     let Some((token, slot)) = found else { return call.refuse(ht._i, 0, "tracker") };
     let state = slot.state();
@@ -63,7 +63,7 @@ impl Tracker for Debug {
         // SAFETY: the context is one of ours; trackers belong to the thread that opened them.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_Add) else { return -1 };
-            let Some((_, tracker)) = tracker(&call, ht) else { return -1 };
+            let Some((_, tracker)) = tracker(call, ht) else { return -1 };
             if h.is_null() {
                 return 0;
             }
@@ -80,7 +80,7 @@ impl Tracker for Debug {
         // SAFETY: as above.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_ForgetAll) else { return };
-            let Some((_, tracker)) = tracker(&call, ht) else { return };
+            let Some((_, tracker)) = tracker(call, ht) else { return };
             for value in core::mem::take(&mut tracker.extra_mut().items) {
                 if let Some((token, slot)) = item(value)
                     && slot.state().generation == token.generation
@@ -95,7 +95,7 @@ impl Tracker for Debug {
         // SAFETY: as above; what is closed was open.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_Close) else { return };
-            let Some((index, tracker)) = tracker(&call, ht) else { return };
+            let Some((index, tracker)) = tracker(call, ht) else { return };
             let items = core::mem::take(&mut tracker.extra_mut().items);
             call.thread.close(index, tracker, call.mark(), call.caller());
             let mut closed = Vec::with_capacity(items.len());

@@ -31,7 +31,7 @@ fn name_of(shape: HPyType_BuiltinShape) -> &'static str {
 }
 
 /// Whether an object's type has this name.
-pub unsafe fn is_named(call: &Call, object: HPy, name: &CStr) -> bool {
+pub unsafe fn is_named(call: Call, object: HPy, name: &CStr) -> bool {
     // SAFETY: the caller's handle is open.
     unsafe {
         let inner = call.inner;
@@ -44,13 +44,17 @@ pub unsafe fn is_named(call: &Call, object: HPy, name: &CStr) -> bool {
 }
 
 /// Whether an object's struct lies where this shape has it.
-unsafe fn has_shape(call: &Call, object: HPy, shape: HPyType_BuiltinShape) -> bool {
+unsafe fn has_shape(call: Call, object: HPy, shape: HPyType_BuiltinShape) -> bool {
     // SAFETY: the caller's handle is open.
     unsafe {
+        if (*call.thread.tales.get()).type_of(call.layer(), object).shape == Some(shape) {
+            return true;
+        }
         let inner = call.inner;
         let tp = ((*inner).ctx_Type)(inner, object);
         let actual = ((*inner).ctx_Type_GetBuiltinShape)(inner, tp);
         ((*inner).ctx_Close)(inner, tp);
+        (*call.thread.tales.get()).type_of(call.layer(), object).shape = Some(actual);
         if actual == shape {
             return true;
         }
@@ -77,7 +81,7 @@ macro_rules! as_struct {
                 unsafe {
                     let Some(call) = Call::enter(ctx, member::$function) else { return crate::structs::nothing() };
                     let Some(inner) = call.handle(h, 0) else { return crate::structs::nothing() };
-                    if !has_shape(&call, inner, $shape) {
+                    if !has_shape(call, inner, $shape) {
                         return crate::structs::nothing();
                     }
                     ((*call.inner).$function)(call.inner, inner)
@@ -137,7 +141,7 @@ impl Type for Debug {
             let own = if params.is_null() { null_mut() } else { own.as_mut_ptr() };
             let inner = ((*call.inner).ctx_Type_FromSpec)(call.inner, &mut copy, own);
             if !inner.is_null() {
-                structs::made(&call, &*spec, place, inner);
+                structs::made(call, &*spec, place, inner);
             }
             call.opened(inner)
         }
@@ -161,7 +165,7 @@ impl Type for Debug {
             }
             // They are not looked at, and may be missing.
             let count = if args.is_null() { 0 } else { nargs.max(0).cast_unsigned() };
-            let Some(items) = array(&call, args, count, 1) else { return HPy::NULL };
+            let Some(items) = array(call, args, count, 1) else { return HPy::NULL };
             let items = if args.is_null() { null() } else { items.as_ptr() };
             call.opened(((*call.inner).ctx_Type_GenericNew)(call.inner, tp, items, nargs, kw))
         }
@@ -175,8 +179,8 @@ impl Type for Debug {
                 return HPy::NULL;
             }
             let Some(tp) = call.handle(h_type, 0) else { return HPy::NULL };
-            let of = structs::known(&call, tp);
-            if of.is_none() && !structs::may_have_struct(&call, tp) {
+            let of = structs::known(call, tp);
+            if of.is_none() && !structs::may_have_struct(call, tp) {
                 let what = "a type that has no struct of an extension";
                 if !call.complain(Misuse::WrongType, what, 0, None) {
                     return HPy::NULL;
@@ -203,7 +207,7 @@ impl Type for Debug {
                 call.has_failed();
                 return null();
             }
-            data::copy(&call, r#type, name, CStr::from_ptr(name).count_bytes())
+            data::copy(call, r#type, name, CStr::from_ptr(name).count_bytes())
         }
     }
 }

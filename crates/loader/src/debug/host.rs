@@ -9,7 +9,7 @@ use std::thread::LocalKey;
 use hpy_abi::HPy;
 use hpy_cpython::handle::{new_ref, to_object};
 use hpy_cpython::module::Result;
-use hpy_debug::Value;
+use hpy_debug::{ROOM, Value};
 use pyo3_ffi::compat::PyThreadState_GetUnchecked;
 use pyo3_ffi::*;
 
@@ -25,7 +25,9 @@ pub static HOST: hpy_debug::Host = hpy_debug::Host {
     warn,
     identity,
     is_object,
-    take_down,
+    type_of,
+    type_name: name_of_type,
+    value_of,
 };
 
 /// How much of an object's description is shown, in characters.
@@ -371,32 +373,49 @@ unsafe fn identity(object: HPy) -> usize {
     to_object(object).addr()
 }
 
-/// The name of an object's type, and its value if that is quickly had. Called at each closing of a handle.
-unsafe fn take_down(object: HPy, taken: &mut hpy_debug::Taken) {
-    let object = to_object(object);
-    // SAFETY: the handle that is about to be closed keeps the object alive. These functions run no Python code, and raise
-    // nothing for objects of exactly these types.
+/// A type's address and that of its name: of a type in the same place, the name is hardly in the same place as well.
+unsafe fn type_of(object: HPy) -> (usize, usize) {
+    // SAFETY: the handle is open, so the object and its type are alive.
     unsafe {
-        let name = CStr::from_ptr((*Py_TYPE(object)).tp_name).to_bytes();
-        let start = name.iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1);
-        fill(&mut taken.type_name, &name[start..]);
-        taken.value = if PyLong_CheckExact(object) != 0 {
+        let class = Py_TYPE(to_object(object));
+        (class.addr(), (*class).tp_name.addr())
+    }
+}
+
+unsafe fn name_of_type(object: HPy) -> (String, bool) {
+    let object = to_object(object);
+    // SAFETY: as above; these look at the type alone.
+    unsafe {
+        let name = CStr::from_ptr((*Py_TYPE(object)).tp_name).to_string_lossy();
+        let simple = PyLong_CheckExact(object) | PyUnicode_CheckExact(object) | PyBytes_CheckExact(object);
+        let short = name.rsplit('.').next().unwrap_or_default().to_string();
+        (short, (simple | PyFloat_CheckExact(object)) != 0)
+    }
+}
+
+unsafe fn value_of(object: HPy, value: &mut Value) {
+    let object = to_object(object);
+    let mut room = [0; ROOM];
+    // SAFETY: the handle keeps the object alive. These functions run no Python code, and raise nothing for objects of exactly
+    // these types.
+    unsafe {
+        if PyLong_CheckExact(object) != 0 {
             let mut overflow = 0;
             let number = PyLong_AsLongLongAndOverflow(object, &mut overflow);
-            if overflow == 0 { Value::Integer(number) } else { Value::None }
+            if overflow == 0 {
+                *value = Value::Integer(number);
+            }
         } else if PyUnicode_CheckExact(object) != 0 {
             let length = usize::try_from(PyUnicode_GetLength(object)).unwrap_or_default();
-            start_of_text(object, length, &mut taken.text);
-            Value::Text(length)
+            start_of_text(object, length, &mut room);
+            *value = Value::Text(room, length);
         } else if PyFloat_CheckExact(object) != 0 {
-            Value::Float(PyFloat_AsDouble(object))
+            *value = Value::Float(PyFloat_AsDouble(object));
         } else if PyBytes_CheckExact(object) != 0 {
             let length = PyBytes_Size(object).cast_unsigned();
-            fill(&mut taken.text, core::slice::from_raw_parts(PyBytes_AsString(object).cast(), length));
-            Value::Bytes(length)
-        } else {
-            Value::None
-        };
+            fill(&mut room, core::slice::from_raw_parts(PyBytes_AsString(object).cast(), length));
+            *value = Value::Bytes(room, length);
+        }
     }
 }
 
