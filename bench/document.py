@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+import debug
 from chart import draw
 from summary import compared, extra, geomean, missed_entries, ratio, targets, worst
 from variants import BASE, VARIANTS
@@ -33,11 +34,33 @@ def main():
         if measured:
             for name, make in SECTIONS.items():
                 text = replaced(text, name + suffix, make(measured))
+        in_debug = [read(options.results / f"debug-{tag}.json") for tag in options.tags if tag.startswith(prefix)]
+        if any(in_debug):
+            text = replaced(text, "debug" + suffix, "\n\n".join(debug_table(each) for each in in_debug if each))
         also = [costs[tag] for tag in measured if costs[tag]]
         if also:
             text = replaced(text, "costs" + suffix, "\n\n".join(map(costs_table, also)))
     page.write_text(text, encoding="utf-8")
     print(f"written: {page}")
+
+
+def debug_table(result):
+    """The nine operations in debug mode, and the means."""
+    variants, nine = debug.labels(result), debug.of_nine(result)
+
+    def row(text, first, figures):
+        return [text, first, *("" if figure is None else f"{figure:.2f}" for figure in figures)]
+
+    rows = []
+    for operation in nine["operations"]:
+        base = f"{operation['times'][BASE.name]['median_ns']:.1f} ns"
+        rows.append(row(code(operation["label"]), base, [ratio(operation, variant.name) for variant in variants]))
+    for text, chosen in (("geometric mean of these", nine), (f"of all {len(result['operations'])} operations", result)):
+        rows.append(row(text, "", [geomean(chosen, variant.name) for variant in variants]))
+    lines = table([result["python"]["name"], "C API", *(variant.label for variant in variants)], rows)
+    if result["memory"]:
+        lines += f"\n\nOver ten million openings and closings of handles the process grows by {result['memory']['growth']:,} bytes."
+    return lines
 
 
 def read(path):

@@ -1797,6 +1797,35 @@ case(
     "_HPy_AsStruct_Long",
 )
 
+# Nothing but the name of its struct tells them apart.
+CIRCLE = type_source(
+    "Circle", "double radius;", method("area", "return HPyFloat_FromDouble(ctx, Circle_AsStruct(ctx, self)->radius);")
+)
+SQUARE = type_source(
+    "Square",
+    "double side;",
+    method("area", "return HPyFloat_FromDouble(ctx, Square_AsStruct(ctx, self)->side);", prefix="square_"),
+)
+case(
+    "D037 type of the same shape",
+    CIRCLE
+    + SQUARE
+    + """
+    FUNC_O(f)
+    {
+      - double radius = Circle_AsStruct(ctx, arg)->radius; /* HERE */
+      + double radius = Square_AsStruct(ctx, arg)->side;
+        return HPyFloat_FromDouble(ctx, radius);
+    }
+    """,
+    """
+    circle, square = mod.Circle(), mod.Square()
+    circle.area(), square.area(), type("Sub", (mod.Square,), {})().area()
+    mod.f(square)
+    """,
+    "_HPy_AsStruct_Object",
+)
+
 TOUCH = "FUNC_NOARGS(touch) { return NONE; }\n"
 case(
     "D038 one of two",

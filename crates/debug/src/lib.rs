@@ -8,6 +8,7 @@
 //!   spec's columns (`autogen_functions.rs`). `call` checks who calls and what is passed; `record` keeps where each call comes from.
 //! * A handle is an index and a generation (`slot`), so anything else is recognised. `extra` is what few of them need.
 //! * `thread` has what belongs to a thread: its calls, their contexts, its slots.
+//! * `sites` learns which struct is whose.
 //! * `fields` and `structs` follow HPyFields, HPyGlobals and the structs they lie in; `memory` has copies of strings that can be locked.
 //! * A misuse becomes a report (`trouble`, [`report`]), with places in the source (`place`), and what happens then is up to [`policy`].
 //! * [`inspect`] is for the Python side.
@@ -33,6 +34,7 @@ mod place;
 pub mod policy;
 mod record;
 pub mod report;
+mod sites;
 mod slot;
 mod structs;
 mod summary;

@@ -226,7 +226,8 @@ impl Place {
     }
 }
 
-const CHUNK_BITS: u32 = 12;
+// Large, so that what the allocator adds to each is next to nothing; untouched pages take no memory.
+const CHUNK_BITS: u32 = 16;
 const CHUNK: usize = 1 << CHUNK_BITS;
 const CHUNKS: usize = 1 << (INDEX_BITS - CHUNK_BITS);
 

@@ -27,10 +27,18 @@ pub struct Type {
     /// What the bases' structs take of it.
     base_size: usize,
     pub shape: HPyType_BuiltinShape,
+    base: Option<&'static Type>,
     /// Where it has HPyMember_OBJECT attributes.
     members: Vec<usize>,
     /// Its instances' fields are followed: it has a tp_traverse, and we are told when an instance goes.
     pub followed: bool,
+}
+
+impl Type {
+    /// Whether it is `other`, or one of its bases is.
+    pub fn derives_from(&self, other: &Type) -> bool {
+        core::ptr::eq(self, other) || self.base.is_some_and(|base| base.derives_from(other))
+    }
 }
 
 #[derive(Default)]
@@ -360,6 +368,7 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
             name: names::text(spec.name),
             size: if own == 0 { base_size } else { own },
             base_size,
+            base,
             shape: spec.builtin_shape,
             members: members(spec.defines),
             followed: followed || base.is_some_and(|base| base.followed),
@@ -466,6 +475,26 @@ pub unsafe fn may_have_struct(call: Call, tp: HPy) -> bool {
     }
 }
 
+/// The type of an object, if an extension made it.
+///
+/// # Safety
+/// The inner handle is open, and no exception is pending.
+pub unsafe fn type_of(call: Call, object: HPy) -> Option<&'static Type> {
+    // SAFETY: as this function's. What is known is asked for twice, as finding out may need it.
+    unsafe {
+        match (*call.thread.tales.get()).type_of(call.layer(), object).of {
+            Some(known) => known,
+            None => {
+                let tp = ((*call.inner).ctx_Type)(call.inner, object);
+                let found = find(call, tp);
+                ((*call.inner).ctx_Close)(call.inner, tp);
+                (*call.thread.tales.get()).type_of(call.layer(), object).of = Some(found);
+                found
+            }
+        }
+    }
+}
+
 /// The type and the struct of an object, if an extension made its type.
 ///
 /// # Safety
@@ -474,16 +503,7 @@ pub unsafe fn of(call: Call, object: HPy) -> Option<(&'static Type, usize)> {
     // SAFETY: as this function's.
     unsafe {
         let inner = call.inner;
-        let found = match (*call.thread.tales.get()).type_of(call.layer(), object).of {
-            Some(known) => known,
-            None => {
-                let tp = ((*inner).ctx_Type)(inner, object);
-                let found = find(call, tp);
-                ((*inner).ctx_Close)(inner, tp);
-                (*call.thread.tales.get()).type_of(call.layer(), object).of = Some(found);
-                found
-            }
-        }?;
+        let found = type_of(call, object)?;
         let as_struct = match found.shape {
             HPyType_BuiltinShape_Legacy => (*inner).ctx_AsStruct_Legacy,
             HPyType_BuiltinShape_Type => (*inner).ctx_AsStruct_Type,

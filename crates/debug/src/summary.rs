@@ -175,7 +175,10 @@ mod tests {
         assert_eq!(words("int", Value::Integer(-7)), "int -7");
         assert_eq!(words("float", Value::Float(1.0)), "float 1.0");
         assert_eq!(words("str", Value::Text(start("it"), 2)), "str 'it'");
-        assert_eq!(words("str", Value::Text(start("abcdefghijklmnopqrstuvwx"), 99)), "str 'abcdefghijklmnopqrstuvwx'... (length 99)");
+        assert_eq!(
+            words("str", Value::Text(start("abcdefghijklmnopqrstuvwx"), 99)),
+            "str 'abcdefghijklmnopqrstuvwx'... (length 99)"
+        );
         assert_eq!(words("bytes", Value::Bytes(start("\n"), 1)), "bytes b'\\n'");
     }
 }

@@ -14,6 +14,7 @@ use hpy_abi::*;
 use crate::Layer;
 use crate::names::Function;
 use crate::report::Report;
+use crate::sites::Seen;
 use crate::slot::{self, Kind, Mark, Place, Slot, Token};
 use crate::summary::Tales;
 use crate::{inspect, memory};
@@ -81,6 +82,8 @@ pub struct Thread {
     clock: Cell<u64>,
     /// What objects were when their handles were closed.
     pub tales: UnsafeCell<Tales>,
+    /// Where structs have been asked for that were the right ones.
+    pub sites: Seen,
     /// Misuses that could not be raised where they were found.
     pub deferred: Mutex<Vec<Report>>,
 }
@@ -224,6 +227,7 @@ impl Thread {
                 spare: UnsafeCell::default(),
                 clock: Cell::new(0),
                 tales: UnsafeCell::default(),
+                sites: Seen::default(),
                 deferred: Mutex::default(),
             }))
         });

@@ -32,6 +32,9 @@ pub struct Options {
     /// Also measure import time, sizes of files, memory, and the creation of many types
     #[arg(long)]
     costs: bool,
+    /// Measure debug mode instead, against the C API and the debug mode of HPy 0.9.0
+    #[arg(long, conflicts_with_all = ["only", "costs"])]
+    debug: bool,
     /// The folder for results and charts (default: target/bench)
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
@@ -93,10 +96,17 @@ impl Bench<'_> {
         if let Some(reference) = &reference {
             build.arg("--reference-python").arg(reference.python());
         }
-        if instructions {
+        if instructions && !self.options.debug {
             build.arg("--instructions");
         }
         run(&mut build)?;
+
+        if self.options.debug {
+            println!("measuring debug mode on {}, {} rounds", interpreter.name(), self.options.rounds);
+            let mut debug = script(self.root, &environment, "debug.py");
+            debug.arg(&plan).arg(file("debug", "json"));
+            return run(debug.arg(format!("--rounds={}", self.options.rounds)));
+        }
 
         println!("measuring on {}, {} rounds", interpreter.name(), self.options.rounds);
         let mut measure = script(self.root, &environment, "measure.py");

@@ -11,7 +11,8 @@ use crate::Debug;
 use crate::autogen_functions::{checked_type, member};
 use crate::autogen_misuses::Misuse;
 use crate::call::{Call, array};
-use crate::structs;
+use crate::slot::{self, Token};
+use crate::{sites, structs};
 
 const UNKNOWN: &str = "an unknown shape";
 
@@ -73,6 +74,25 @@ unsafe fn has_shape(call: Call, object: HPy, shape: HPyType_BuiltinShape) -> boo
     }
 }
 
+/// Whether the struct that the extension is after is, as far as is known, the object's.
+unsafe fn is_of_struct(call: Call, h: HPy, inner: HPy) -> bool {
+    // SAFETY: the caller's handle is open, and asking about a type is not done with an exception pending.
+    unsafe {
+        if call.thread.flags.load(core::sync::atomic::Ordering::Relaxed) != 0 {
+            return true;
+        }
+        let Some(of) = structs::type_of(call, inner) else { return true };
+        let Some((_, slot)) = Token::decode(h._i).and_then(|token| Some((token, slot::get(token.index)?))) else {
+            return true;
+        };
+        let Some(wanted) = sites::check(call, slot, of) else { return true };
+        let wanted = wanted.split(' ').next().unwrap_or_default();
+        let detail = format!("{} was to give the struct {wanted}, but {} has another one", call.name(), of.name);
+        call.trouble(Misuse::OtherStruct, detail).argument(call.function, 0).about(slot).tell();
+        false
+    }
+}
+
 macro_rules! as_struct {
     ($($function:ident => $shape:ident),*) => {
         $(
@@ -81,7 +101,7 @@ macro_rules! as_struct {
                 unsafe {
                     let Some(call) = Call::enter(ctx, member::$function) else { return crate::structs::nothing() };
                     let Some(inner) = call.handle(h, 0) else { return crate::structs::nothing() };
-                    if !has_shape(call, inner, $shape) {
+                    if !has_shape(call, inner, $shape) || !is_of_struct(call, h, inner) {
                         return crate::structs::nothing();
                     }
                     ((*call.inner).$function)(call.inner, inner)

@@ -1,0 +1,115 @@
+//! Which struct a call of T_AsStruct is after: C has its name, the API does not.
+//!
+//! The debug information of the extension tells which T_AsStruct a call is in. A function of a type gets instances of it as `self`,
+//! so the struct that it asks for there is the type's. Once the structs of two types are known, asking for that of one with an
+//! instance of the other, where neither derives from the other, is a mistake that no shape gives away.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::Ordering::*;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::call::Call;
+use crate::hash::{Map, Set};
+use crate::place;
+use crate::slot::{ARGUMENT, Kind, Slot};
+use crate::structs::Type;
+
+/// A place in C with a type that is fine there.
+type Pair = (usize, usize);
+
+const PAIRS: usize = 256;
+
+/// Pairs that need no second look, of one thread.
+pub struct Seen(UnsafeCell<Box<[Pair; PAIRS]>>);
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen(UnsafeCell::new(Box::new([(0, 0); PAIRS])))
+    }
+}
+
+/// How often a pair is looked at that nothing is known about.
+const PATIENCE: u32 = 100;
+
+#[derive(Default)]
+struct Known {
+    /// The struct that each place asks for; none if that can't be told.
+    structs: Map<usize, Option<usize>>,
+    numbers: HashMap<String, usize>,
+    /// By the address of a type: what its own functions ask for.
+    of_type: Map<usize, Set<usize>>,
+    /// By the number of a struct: the types whose functions ask for it.
+    types: Map<usize, Vec<&'static Type>>,
+    undecided: Map<usize, u32>,
+}
+
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+/// Whether the struct that is asked for at the call's place is, as far as is known, that of the object. Gives its name if not.
+#[inline(always)]
+pub fn check(call: Call, slot: &Slot, of: &'static Type) -> Option<String> {
+    let pair = (call.frame.ip.get(), core::ptr::from_ref(of).addr());
+    // SAFETY: the pairs are the thread's own.
+    let place = unsafe { &mut (&mut *call.thread.sites.0.get())[(pair.0 ^ pair.1 >> 4) % PAIRS] };
+    if *place == pair {
+        return None;
+    }
+    let (decided, name) = look(call, slot, of, pair.0);
+    if decided && name.is_none() {
+        *place = pair;
+    }
+    name
+}
+
+#[cold]
+fn look(call: Call, slot: &Slot, of: &'static Type, ip: usize) -> (bool, Option<String>) {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.get_or_insert_default();
+    let asked = match known.structs.get(&ip) {
+        Some(asked) => *asked,
+        None => {
+            let asked = struct_at(ip).map(|name| {
+                let next = known.numbers.len();
+                *known.numbers.entry(name).or_insert(next)
+            });
+            known.structs.insert(ip, asked);
+            asked
+        }
+    };
+    let Some(asked) = asked else { return (true, None) };
+    let key = core::ptr::from_ref(of).addr();
+    let own = slot.state().kind == Kind::Argument
+        && slot.opened().by == ARGUMENT
+        && slot.opener.load(Relaxed) == call.caller();
+    if own {
+        if known.of_type.entry(key).or_default().insert(asked) {
+            known.types.entry(asked).or_default().push(of);
+        }
+        return (true, None);
+    }
+    if known.of_type.get(&key).is_some_and(|structs| structs.contains(&asked)) {
+        return (true, None);
+    }
+    let related = |other: &&'static Type| of.derives_from(other) || other.derives_from(of);
+    let types = known.types.get(&asked).map_or(&[][..], Vec::as_slice);
+    let foreign = !types.is_empty() && !types.iter().any(related) && known.of_type.contains_key(&key);
+    if foreign {
+        let name = known.numbers.iter().find(|(_, number)| **number == asked).map(|(name, _)| name.clone());
+        return (true, name);
+    }
+    let count = known.undecided.entry(ip ^ key).or_default();
+    *count += 1;
+    (types.iter().any(related) || *count > PATIENCE, None)
+}
+
+/// `Point` where Point_AsStruct is inlined, or in it.
+fn struct_at(ip: usize) -> Option<String> {
+    let places = place::places(ip);
+    let found = places.iter().find_map(|place| {
+        let name = place.function.as_ref()?.strip_suffix("_AsStruct")?;
+        // The functions of the API have such names as well.
+        (!name.starts_with("_HPy") && !name.starts_with("HPyType_")).then(|| format!("{name} {:?}", place.module))
+    })?;
+    Some(found)
+}
