@@ -60,6 +60,9 @@ def pytest_generate_tests(metafunc):
         marker = metafunc.definition.get_closest_marker("abis")
         chosen = [variant for variant in VARIANTS if variant.abi in abis and (not marker or variant.abi in marker.args)]
         chosen = [variant for variant in chosen if variant.mode in modes and (variant.mode != "debug" or HAS_DEBUG_MODE)]
+        if not marker or "universal" in marker.args:
+            # Debug mode does the same over both kinds of binaries.
+            chosen = [variant for variant in chosen if variant != Variant("hybrid", "debug")]
         metafunc.parametrize("variant", chosen, ids=lambda variant: f"{variant.abi}-{variant.mode}")
 
 

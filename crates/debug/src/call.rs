@@ -8,7 +8,7 @@ use hpy_abi::*;
 use crate::autogen_misuses::Misuse;
 use crate::extra::Trace;
 use crate::slot::{self, Kind, Mark, Place, Slot, Token};
-use crate::thread::{FORBIDDEN, Frame, LEFT, PENDING, Thread, owner};
+use crate::thread::{FORBIDDEN, Frame, LEFT, PENDING, Thread};
 use crate::trouble::{Next, Trouble, name_of, parameter};
 use crate::{FUNCTIONS, Layer, fields, inspect, memory, place, structs, summary};
 
@@ -75,11 +75,10 @@ impl Call {
         // SAFETY: a context of ours has its frame there; blocks are never freed, and threads aren't either.
         unsafe {
             let frame = &*(*ctx)._private.cast::<Frame>();
-            if let Some(thread) = frame.thread.get().as_ref()
-                && thread.current.load(Relaxed).cast_const() == core::ptr::from_ref(frame)
-                && frame.owner.get() == owner()
+            if let Some(thread) = frame.thread_if_current()
+                && let Some(layer) = frame.layer()
             {
-                let call = Call { inner: (*frame.layer.get()).inner, thread, frame, function };
+                let call = Call { inner: layer.inner, thread, frame, function };
                 let fine = thread.flags.load(Relaxed) == 0 || call.may_be_made();
                 return fine.then_some(call);
             }
@@ -89,8 +88,8 @@ impl Call {
     }
 
     pub fn layer(self) -> &'static Layer {
-        // SAFETY: the frame of a call has its layer, which is never freed.
-        unsafe { &*self.frame.layer.get() }
+        // SAFETY: the frame of a call has its layer.
+        unsafe { self.frame.layer().unwrap_unchecked() }
     }
 
     pub fn name(self) -> &'static str {
@@ -100,12 +99,12 @@ impl Call {
     /// Where and by whom this call is made.
     #[inline(always)]
     pub fn mark(self) -> Mark {
-        Mark { by: self.function, ip: self.frame.ip.get() }
+        Mark { by: self.function, ip: self.frame.ip.load(Relaxed) }
     }
 
     #[inline(always)]
     pub fn caller(self) -> u32 {
-        self.frame.function.get().map_or(u32::MAX, |function| function.id)
+        self.frame.function().map_or(u32::MAX, |function| function.id)
     }
 
     #[cold]
@@ -483,8 +482,7 @@ pub fn is_alive(slot: &Slot) -> bool {
 #[cold]
 unsafe fn refuse_context(frame: &'static Frame, function: u16) {
     let here = Thread::known();
-    // SAFETY: the frame's layer is never freed.
-    let Some(layer) = (unsafe { frame.layer.get().as_ref() }) else { return };
+    let Some(layer) = frame.layer() else { return };
     let flags = here.map_or(0, |thread| thread.flags.load(Relaxed));
     let name = name_of(function);
     let (misuse, detail) = if flags & FORBIDDEN != 0 {
@@ -502,7 +500,7 @@ unsafe fn refuse_context(frame: &'static Frame, function: u16) {
     // What the record has is that of the last call through this context, which is this one.
     let current = here.and_then(Thread::current);
     if let Some(current) = current {
-        current.ip.set(frame.ip.get());
+        current.ip.store(frame.ip.load(Relaxed), Relaxed);
     }
     let mut trouble = Trouble::of(layer, here, current.or(Some(frame)), misuse, detail);
     trouble.report.function = name;

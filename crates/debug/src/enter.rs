@@ -58,7 +58,7 @@ pub unsafe fn from_trampoline(
     // SAFETY: a context of ours has its frame there, which has a layer; both are never freed.
     unsafe {
         let frame = &*(*ctx)._private.cast::<Frame>();
-        let layer = frame.layer.get();
+        let Some(layer) = frame.layer() else { return };
         let entry = match signature {
             HPyFunc_GETBUFFERPROC => transmute::<HPyFunc_getbufferproc, HPyCFunction>(Some(get_buffer)),
             HPyFunc_RELEASEBUFFERPROC => transmute::<HPyFunc_releasebufferproc, HPyCFunction>(Some(release_buffer)),
@@ -68,7 +68,7 @@ pub unsafe fn from_trampoline(
             _ => entry_of(signature),
         };
         Thread::here().asked.set((function, layer));
-        let inner = (*layer).inner;
+        let inner = layer.inner;
         // A signature that we do not know, the inner runtime does not know either.
         ((*inner).ctx_CallRealFunctionFromTrampoline)(inner, signature, entry, args);
     }
@@ -87,7 +87,7 @@ impl Entry {
             // SAFETY: the thread holds the interpreter.
             thread.set_interpreter(unsafe { (layer.host.interpreter)() } as u16);
         }
-        let frame = thread.push(layer, Some(described));
+        let frame = thread.push(layer, described);
         // SAFETY: the list is the thread's own.
         let leaves = unsafe { (*thread.left.get()).len() };
         Entry {

@@ -346,7 +346,7 @@ pub(crate) unsafe fn fault(address: usize, write: Option<bool>, ip: usize) -> ! 
     };
     let mut report = Report::new(misuse, what.to_string());
     if let Some(frame) = Thread::known().and_then(Thread::current) {
-        report.caller = frame.function.get().map(|function| function.name.clone()).unwrap_or_default();
+        report.caller = frame.function().map(|function| function.name.clone()).unwrap_or_default();
     }
     report.ip = ip.wrapping_add(1);
     report.stack = place::capture(16);

@@ -49,7 +49,7 @@ static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 /// Whether the struct that is asked for at the call's place is, as far as is known, that of the object. Gives its name if not.
 #[inline(always)]
 pub fn check(call: Call, slot: &Slot, of: &'static Type) -> Option<String> {
-    let pair = (call.frame.ip.get(), core::ptr::from_ref(of).addr());
+    let pair = (call.frame.ip.load(Relaxed), core::ptr::from_ref(of).addr());
     // SAFETY: the pairs are the thread's own.
     let place = unsafe { &mut (&mut *call.thread.sites.0.get())[(pair.0 ^ pair.1 >> 4) % PAIRS] };
     if *place == pair {

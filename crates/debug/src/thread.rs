@@ -19,6 +19,9 @@ use crate::slot::{self, Kind, Mark, Place, Slot, Token};
 use crate::summary::Tales;
 use crate::{inspect, memory};
 
+/// How much memory copies of closed handles may take with what rounds them up to pages.
+const HELD_LIMIT: usize = 32 << 20;
+
 /// How many contexts of a thread are idle before one is used again.
 const RING: usize = 32;
 
@@ -26,23 +29,49 @@ const RING: usize = 32;
 #[repr(C)]
 pub struct Frame {
     /// The return address of the last call through the context; written by `record`, which knows that this comes first.
-    pub ip: Cell<usize>,
-    pub thread: Cell<*const Thread>,
+    pub ip: AtomicUsize,
+    // Other threads look at what is atomic, if they have got hold of the context.
+    thread: AtomicPtr<Thread>,
     /// What the processor has in the register that tells threads apart.
-    pub owner: Cell<usize>,
-    pub layer: Cell<*const Layer>,
+    owner: AtomicUsize,
+    layer: AtomicPtr<Layer>,
     /// Null for the frame of a context that no call has.
-    pub outer: Cell<*const Frame>,
-    pub function: Cell<Option<&'static Function>>,
+    outer: Cell<*const Frame>,
+    function: AtomicPtr<Function>,
     pub context: Cell<*mut HPyContext>,
     /// Handles that were open when the call began.
     pub open_before: Cell<isize>,
     /// What the flags of the thread were outside.
-    pub flags_before: Cell<u32>,
+    flags_before: Cell<u32>,
     /// A misuse has been raised in this call already.
     pub raised: Cell<bool>,
     /// The function of the API that failed last.
     pub failed: Cell<u16>,
+}
+
+impl Frame {
+    /// Whose call it is, if the calling thread is that one and it is its innermost.
+    #[inline(always)]
+    pub fn thread_if_current(&self) -> Option<&'static Thread> {
+        // SAFETY: null or a thread, which is never freed.
+        let thread = unsafe { self.thread.load(Relaxed).as_ref() }?;
+        let current = thread.current.load(Relaxed).cast_const() == core::ptr::from_ref(self);
+        (current && self.owner.load(Relaxed) == owner()).then_some(thread)
+    }
+
+    /// None for a context that is not in use.
+    #[inline(always)]
+    pub fn layer(&self) -> Option<&'static Layer> {
+        // SAFETY: null or a layer, which is never freed.
+        unsafe { self.layer.load(Relaxed).as_ref() }
+    }
+
+    /// The extension's function that is called.
+    #[inline(always)]
+    pub fn function(&self) -> Option<&'static Function> {
+        // SAFETY: null or a function, which is never freed.
+        unsafe { self.function.load(Relaxed).as_ref() }
+    }
 }
 
 /// A context with the frame that belongs to it. Never freed.
@@ -260,25 +289,25 @@ impl Thread {
 
     /// A context for a call, with its frame, which becomes the current one.
     #[inline(always)]
-    pub fn push(&self, layer: &'static Layer, function: Option<&'static Function>) -> &'static Frame {
+    pub fn push(&self, layer: &'static Layer, function: &'static Function) -> &'static Frame {
         // SAFETY: the queue is the thread's own, and nothing below runs other code.
         let frames = unsafe { &mut *self.frames.get() };
         let block = if frames.len() >= RING { frames.pop_front() } else { None };
         // SAFETY: blocks are never freed.
         let block = block.map_or_else(|| Block::new(layer), |block| unsafe { &*block });
         let frame = &block.frame;
-        if frame.layer.get() != core::ptr::from_ref(layer) {
+        if frame.layer.load(Relaxed).cast_const() != core::ptr::from_ref(layer) {
             block.belong_to(layer);
         }
-        frame.thread.set(self);
-        frame.owner.set(owner());
+        frame.thread.store(core::ptr::from_ref(self).cast_mut(), Relaxed);
+        frame.owner.store(owner(), Relaxed);
         frame.outer.set(self.current.load(Relaxed));
-        frame.function.set(function);
+        frame.function.store(core::ptr::from_ref(function).cast_mut(), Relaxed);
         frame.open_before.set(self.open.get());
         frame.flags_before.set(self.flags.load(Relaxed));
         frame.raised.set(false);
         frame.failed.set(slot::NOBODY);
-        frame.ip.set(0);
+        frame.ip.store(0, Relaxed);
         self.flags.store(0, Relaxed);
         self.current.store(core::ptr::from_ref(frame).cast_mut(), Relaxed);
         frame
@@ -388,7 +417,7 @@ impl Thread {
         }
         let limit = inspect::RAW_DATA_LIMIT.load(Relaxed);
         // Short copies take a page each, which is no reason to keep only few of them.
-        if memory::retained() + size > limit || memory::held() > limit.saturating_mul(8) {
+        if memory::retained() + size > limit || memory::held() > limit.max(HELD_LIMIT) {
             for (pointer, _) in extra.copies.drain(..) {
                 memory::close(pointer, slot.opened().ip);
                 memory::free(pointer);
@@ -405,12 +434,12 @@ impl Block {
     #[cold]
     fn new(layer: &'static Layer) -> &'static Block {
         let frame = Frame {
-            ip: Cell::new(0),
-            thread: Cell::new(null()),
-            owner: Cell::new(0),
-            layer: Cell::new(null()),
+            ip: AtomicUsize::new(0),
+            thread: AtomicPtr::new(null_mut()),
+            owner: AtomicUsize::new(0),
+            layer: AtomicPtr::new(null_mut()),
             outer: Cell::new(null()),
-            function: Cell::new(None),
+            function: AtomicPtr::new(null_mut()),
             context: Cell::new(null_mut()),
             open_before: Cell::new(0),
             flags_before: Cell::new(0),
@@ -429,7 +458,7 @@ impl Block {
             *self.context.get() = layer.table();
             (*self.context.get())._private = (&raw const self.frame).cast_mut().cast();
         }
-        self.frame.layer.set(layer);
+        self.frame.layer.store(core::ptr::from_ref(layer).cast_mut(), Relaxed);
         self.frame.context.set(self.context.get());
     }
 }

@@ -120,9 +120,9 @@ impl<'a> Trouble<'a> {
         let host = self.layer.host;
         if let Some(frame) = self.frame {
             if self.report.ip == 0 {
-                self.report.ip = frame.ip.get();
+                self.report.ip = frame.ip.load(Relaxed);
             }
-            self.report.caller = frame.function.get().map(|function| function.name.clone()).unwrap_or_default();
+            self.report.caller = frame.function().map(|function| function.name.clone()).unwrap_or_default();
         }
         if let Some(slot) = self.slot {
             let state = slot.state();
@@ -150,7 +150,7 @@ impl<'a> Trouble<'a> {
             }
         }
         self.report.stack = place::capture(STACK);
-        if let Some(function) = self.frame.and_then(|frame| frame.function.get()) {
+        if let Some(function) = self.frame.and_then(|frame| frame.function()) {
             self.report.ip = within(self.report.ip, function.address);
         }
         self.report.ip = place::authors(self.report.ip, &self.report.stack);
