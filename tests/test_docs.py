@@ -172,6 +172,7 @@ def message_of(process, identifier):
     assert report or summary, process.stderr
     text = report[0] if report else summary[0].strip() + "\n"
     text = re.sub(r"^  stack .*\n(?: {11}.*\n)*", "", text, flags=re.MULTILINE)
+    text = text.replace(str(Path(__file__).parent) + os.sep, "")
     return re.sub(r"0x[0-9a-f]{6,}", "0x...", text)
 
 
