@@ -90,12 +90,10 @@ FAILURES = {
         test_loader::test_an_empty_name_is_refused
         test_loader::test_load_errors_are_import_errors_and_runtime_errors
         test_loader::test_a_mode_that_is_not_there_yet_says_so
-        test_loader::test_the_mode_is_a_number_or_the_old_flag
         test_loader::test_no_two_broken_binaries_get_the_same_help
         test_loader::test_the_runtime_is_not_linked_with_a_library_of_python
     """,
     "_load_bootstrap needs a spec, and HPY must be spelt as documented": """
-        test_loader::test_hpy_chooses_other_modes
         test_loader::test_hpy_chooses_universal_mode
         test_loader::test_the_bootstrap_sets_what_an_imported_module_has
         test_loader::test_the_environment_may_be_any_mapping
@@ -614,6 +612,7 @@ FATAL = {
         test_type_gc::test_cycles_through_the_field_of_a_subclass
         test_type_gc::test_the_collector_sees_dict_and_fields_of_a_subclass
         test_type_lifecycle::test_a_finalizer_runs_beside_a_pending_exception[True]
+        test_type_lifecycle::test_what_a_finalizer_leaves_is_unraisable
         test_type_lifecycle_subclass::test_finalizers_of_subclasses_in_python
         test_type_lifecycle_subclass::test_resurrection_in_python
         test_type_lifecycle_subclass::test_the_class_of_an_instance_changes

@@ -330,6 +330,10 @@ def test_a_spec_that_is_none_is_an_error():
 NAMED = expand("FUNC_NOARGS(context) { return HPyUnicode_FromString(ctx, ctx->name); }", "mod")
 
 
+OWN_MODES = pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy has modes of its own, which stay with a binary")
+
+
+@OWN_MODES
 def test_the_mode_is_a_number_or_the_old_flag():
     path = compile_file(NAMED, "mod")
     spec = importlib.util.spec_from_file_location("mod", str(path))
@@ -395,6 +399,7 @@ def test_hpy_chooses_universal_mode(value):
     assert bootstrap({"HPY": value})[0].f() is None
 
 
+@OWN_MODES
 @pytest.mark.parametrize(
     "value, mode", [("debug", "debug"), ("Trace", "trace"), ("mod:debug", "debug"), ("other:debug,mod:trace", "trace")]
 )
