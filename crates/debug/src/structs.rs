@@ -16,7 +16,7 @@ use crate::names::{self, Function};
 use crate::slot::{self, Kind};
 use crate::thread::{FORBIDDEN, Thread};
 use crate::trouble::Trouble;
-use crate::{Layer, fields, inspect, place};
+use crate::{Layer, fields, inspect, place, summary};
 
 /// A type made from a spec. Never freed.
 #[derive(PartialEq, Eq, Hash)]
@@ -387,6 +387,7 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
         }
         let identity = (call.layer().host.identity)(inner);
         with(|known| known.by_identity.insert(identity, of));
+        summary::TYPES_MADE.fetch_add(1, Relaxed);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Taken down at each closing, so it has to be quick: the type, and a simple value. The last ones of each thread are kept.
 
-use core::sync::atomic::Ordering::*;
+use core::sync::atomic::{AtomicU32, Ordering::*};
 use std::sync::{PoisonError, RwLock};
 
 use hpy_abi::{HPy, HPyType_BuiltinShape};
@@ -42,10 +42,14 @@ struct Tale {
     value: Value,
 }
 
-/// What is known of a type as long as both its marks are the same.
+/// Counts the types that extensions make: a new one may lie where an old one was, and be the base of what lies where another was.
+pub static TYPES_MADE: AtomicU32 = AtomicU32::new(0);
+
+/// What is known of a type as long as its marks are the same, and no extension has made a type.
 #[derive(Clone, Copy, Default)]
 pub struct KnownType {
     marks: (usize, usize),
+    made: u32,
     name: u32,
     has_value: bool,
     /// Found out when it is first asked for.
@@ -78,7 +82,7 @@ impl Tales {
         // SAFETY: as this function's.
         let marks = unsafe { (layer.host.type_of)(inner) };
         let known = &mut self.types[(marks.0 >> 4) % TYPES];
-        if known.marks != marks {
+        if known.marks != marks || known.made != TYPES_MADE.load(Relaxed) {
             // SAFETY: as this function's.
             unsafe { known.learn(layer, inner, marks) };
         }
@@ -96,7 +100,8 @@ impl KnownType {
             names.push(name);
             names.len() - 1
         });
-        *self = KnownType { marks, name: number as u32, has_value, shape: None, of: None };
+        let made = TYPES_MADE.load(Relaxed);
+        *self = KnownType { marks, made, name: number as u32, has_value, shape: None, of: None };
     }
 }
 

@@ -373,12 +373,13 @@ unsafe fn identity(object: HPy) -> usize {
     to_object(object).addr()
 }
 
-/// A type's address and that of its name: of a type in the same place, the name is hardly in the same place as well.
+/// A type's address, and what tells it from another one that comes to lie there: where its name and its base are, and its size.
 unsafe fn type_of(object: HPy) -> (usize, usize) {
     // SAFETY: the handle is open, so the object and its type are alive.
     unsafe {
         let class = Py_TYPE(to_object(object));
-        (class.addr(), (*class).tp_name.addr())
+        let (name, base) = ((*class).tp_name.addr(), (*class).tp_base.addr());
+        (class.addr(), name ^ base.rotate_left(20) ^ (*class).tp_basicsize.cast_unsigned().rotate_left(50))
     }
 }
 
