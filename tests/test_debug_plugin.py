@@ -37,7 +37,8 @@ class Project:
         """Runs pytest, and gives its output and how many outcomes of each kind there were: {"passed": 2, "error": 1}."""
         if tests is not None:
             self.write("test_ext.py", tests)
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        # On a CI machine, pytest's short summary has the whole messages once more.
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-r", "N", *arguments]
         result = subprocess.run(
             command,
             cwd=self.folder,

@@ -107,21 +107,6 @@ unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef) -> Result
     })
 }
 
-/// The items of a list that ends with null; none for null.
-///
-/// # Safety
-/// The list stays while the items are asked for.
-pub(crate) unsafe fn null_ended<T>(list: *mut *mut T) -> impl Iterator<Item = *mut T> {
-    let mut next = list;
-    core::iter::from_fn(move || {
-        // SAFETY: null, or within the list: it is not left behind its null.
-        let item = unsafe { next.as_ref() }.copied().filter(|item| !item.is_null())?;
-        // SAFETY: the item is not the last.
-        next = unsafe { next.add(1) };
-        Some(item)
-    })
-}
-
 /// Hands over the methods of the definitions, then the legacy ones.
 ///
 /// # Safety

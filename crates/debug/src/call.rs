@@ -35,8 +35,8 @@ enum Found {
     Foreign,
 }
 
-fn find(value: isize, here: Place, thread: &Thread) -> Found {
-    let Some((token, slot)) = Token::decode(value).and_then(|token| Some((token, slot::get(token.index)?))) else {
+fn find(value: isize, here: Place) -> Found {
+    let Some((token, slot)) = slot::of(value) else {
         return Found::Foreign;
     };
     let state = slot.state();
@@ -53,7 +53,7 @@ fn find(value: isize, here: Place, thread: &Thread) -> Found {
     if state.kind == Kind::Constant {
         return Found::Open(slot);
     }
-    if state.interpreter != thread.interpreter() {
+    if state.interpreter != here.interpreter() {
         return Found::OtherInterpreter(slot);
     }
     if Place::new(state.thread, state.interpreter) != here {
@@ -161,15 +161,8 @@ impl Call {
     /// The inner handle of an argument. None if there is none, which has been reported.
     #[inline(always)]
     pub fn handle(self, h: HPy, position: usize) -> Option<HPy> {
-        if let Some(token) = Token::decode(h._i)
-            && let Some(slot) = slot::get(token.index)
-            && slot.is_open_handle(token.generation, self.thread.place())
-        {
-            return Some(HPy { _i: slot.inner.load(Relaxed) });
-        }
-        if let Some(token) = Token::decode(h._i)
-            && let Some(slot) = slot::get(token.index)
-            && slot.is_constant(token.generation)
+        if let Some((token, slot)) = slot::of(h._i)
+            && (slot.is_open_handle(token.generation, self.thread.place()) || slot.is_constant(token.generation))
         {
             return Some(HPy { _i: slot.inner.load(Relaxed) });
         }
@@ -185,7 +178,7 @@ impl Call {
     #[cold]
     fn handle_slowly(self, h: HPy, position: usize) -> Option<HPy> {
         let inner = |slot: &Slot| Some(HPy { _i: slot.inner.load(Relaxed) });
-        match find(h._i, self.thread.place(), self.thread) {
+        match find(h._i, self.thread.place()) {
             Found::Open(slot) => return inner(slot),
             Found::Closed(slot) => {
                 let (misuse, what) = match slot.state().kind {
@@ -205,7 +198,7 @@ impl Call {
     /// Reports a value that stands for nothing that is open here.
     #[cold]
     pub fn refuse<T>(self, value: isize, position: usize, wanted: &str) -> Option<T> {
-        let (misuse, what, slot) = match find(value, self.thread.place(), self.thread) {
+        let (misuse, what, slot) = match find(value, self.thread.place()) {
             _ if value == 0 => (Misuse::NullHandle, "null".to_string(), None),
             Found::OtherThread(slot) => (Misuse::OtherThread, "a handle of another thread".to_string(), Some(slot)),
             Found::OtherInterpreter(slot) => {
@@ -254,11 +247,7 @@ impl Call {
     fn complain_and_ask(self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> Next {
         let name = parameter(self.function, position);
         let detail = format!("{} got {what} as '{name}' (argument {})", self.name(), position + 1);
-        let mut trouble = self.trouble(misuse, detail).argument(self.function, position);
-        if let Some(slot) = slot {
-            trouble = trouble.about(slot);
-        }
-        trouble.tell()
+        self.trouble(misuse, detail).argument(self.function, position).about(slot).tell()
     }
 
     /// Where nothing can be done with a value, whatever the policy says.
@@ -275,6 +264,18 @@ impl Call {
         None
     }
 
+    /// Opens a slot for the extension. None if there is no memory for one.
+    #[inline(always)]
+    pub fn open(self, kind: Kind, inner: isize) -> Option<(Token, &'static Slot)> {
+        let opened = self.thread.open(kind, inner, self.mark(), self.caller());
+        if inspect::TRACES.load(Relaxed) != 0
+            && let Some((_, slot)) = opened
+        {
+            self.remember(slot);
+        }
+        opened
+    }
+
     /// A handle for the extension, of a new inner one. Null stays null, and means failure.
     #[inline(always)]
     pub fn opened(self, inner: HPy) -> HPy {
@@ -282,13 +283,8 @@ impl Call {
             self.has_failed();
             return HPy::NULL;
         }
-        match self.thread.open(Kind::Handle, inner._i, self.mark(), self.caller()) {
-            Some((token, slot)) => {
-                if inspect::TRACES.load(Relaxed) != 0 {
-                    self.remember(slot);
-                }
-                HPy { _i: token.encode() }
-            }
+        match self.open(Kind::Handle, inner._i) {
+            Some((token, _)) => HPy { _i: token.encode() },
             None => {
                 // SAFETY: the inner handle is ours.
                 unsafe {
@@ -309,13 +305,13 @@ impl Call {
 
     /// Keeps the way to this call.
     #[cold]
-    pub fn remember(self, slot: &'static Slot) {
+    fn remember(self, slot: &'static Slot) {
         let trace = self.trace();
         // SAFETY: the slot has just been opened by this thread.
         unsafe { slot.extra_mut() }.opened = trace;
     }
 
-    pub fn trace(self) -> Trace {
+    fn trace(self) -> Trace {
         let stack = place::capture(inspect::TRACES.load(Relaxed));
         // SAFETY: the call was entered, so the thread holds the interpreter.
         Trace { stack, python: unsafe { (self.layer().host.python_place)() } }

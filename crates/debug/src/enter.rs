@@ -14,13 +14,16 @@ use hpy_abi::*;
 use crate::autogen_enter::entry_of;
 use crate::autogen_misuses::Misuse;
 use crate::names::{self, Function};
-use crate::slot::{self, ARGUMENT, Kind, Mark, RETURN, Token};
+use crate::slot::{self, ARGUMENT, Kind, Mark, RETURN, Slot};
 use crate::thread::{Frame, PENDING, Thread};
 use crate::trouble::{Next, Trouble};
 use crate::{Layer, call, inspect, structs, summary};
 
 /// The position of what is not an argument by itself.
 pub const KEYWORDS: u16 = 0x400;
+
+/// How what is closed here is closed.
+const RETURNED: Mark = Mark { by: RETURN, ip: 0 };
 
 /// Arguments beyond these are kept on the heap.
 const FEW: usize = 8;
@@ -133,7 +136,7 @@ impl Entry {
     }
 
     #[cold]
-    fn remember(&self, slot: &'static slot::Slot) {
+    fn remember(&self, slot: &'static Slot) {
         // SAFETY: the slot has just been opened by this thread, which holds the interpreter.
         unsafe { slot.extra_mut().opened.python = (self.layer.host.python_place)() };
     }
@@ -174,25 +177,31 @@ impl Entry {
     /// The function has returned: its arguments end.
     #[inline(always)]
     fn close_arguments(&mut self) {
-        let mark = Mark { by: RETURN, ip: 0 };
         for index in self.few.iter().take(self.count) {
             // SAFETY: that many have been written.
-            self.close_argument(unsafe { index.assume_init() }, mark);
+            self.close_argument(unsafe { index.assume_init() });
         }
         if self.count > FEW {
             for index in core::mem::take(&mut self.many) {
-                self.close_argument(index, mark);
+                self.close_argument(index);
             }
         }
     }
 
     #[inline(always)]
-    fn close_argument(&self, index: u32, mark: Mark) {
+    fn close_argument(&self, index: u32) {
         if let Some(slot) = slot::get(index) {
-            let inner = HPy { _i: slot.inner.load(Relaxed) };
-            summary::take_down(self.thread, self.layer, slot, inner);
-            self.thread.close(index, slot, mark, self.described.id);
+            self.close(index, slot);
         }
+    }
+
+    /// Closes a handle because the function returns, and gives the inner one.
+    #[inline(always)]
+    fn close(&self, index: u32, slot: &'static Slot) -> HPy {
+        let inner = HPy { _i: slot.inner.load(Relaxed) };
+        summary::take_down(self.thread, self.layer, slot, inner);
+        self.thread.close(index, slot, RETURNED, self.described.id);
+        inner
     }
 
     #[cold]
@@ -244,16 +253,13 @@ impl Entry {
         if self.described.leaking_calls.fetch_add(1, Relaxed) + 1 == GROWTH {
             let leaked = self.described.leaked.load(Relaxed);
             let detail = format!("{GROWTH} calls of {} have left {leaked} handles open", self.name());
-            let mut trouble = self.trouble(Misuse::HandleGrowth, detail);
             // One of them tells where they are opened.
-            let own = |slot: &slot::Slot| {
+            let own = |slot: &Slot| {
                 let state = slot.state();
                 state.open && state.kind != Kind::Argument && slot.opener.load(Relaxed) == self.described.id
             };
-            if let Some((_, slot)) = slot::all().find(|(_, slot)| own(slot)) {
-                trouble = trouble.about(slot);
-            }
-            trouble.tell();
+            let one = slot::all().map(|(_, slot)| slot).find(|slot| own(slot));
+            self.trouble(Misuse::HandleGrowth, detail).about(one).tell();
         }
     }
 
@@ -266,22 +272,14 @@ impl Entry {
         unsafe {
             while (*self.thread.left.get()).len() > self.leaves {
                 let Some(value) = (*self.thread.left.get()).pop() else { break };
-                let Some((index, slot)) =
-                    Token::decode(value).and_then(|token| Some((token.index, slot::get(token.index)?)))
-                else {
-                    break;
-                };
+                let Some((token, slot)) = slot::of(value) else { break };
                 ((*inner).ctx_ReenterPythonExecution)(inner, HPyThreadState { _i: slot.inner.load(Relaxed) });
-                self.thread.close(index, slot, Mark { by: RETURN, ip: 0 }, self.described.id);
+                self.thread.close(token.index, slot, RETURNED, self.described.id);
                 last = Some(slot);
             }
         }
         self.thread.flags.fetch_and(!crate::thread::LEFT, Relaxed);
-        let mut trouble = self.trouble(Misuse::LeaveUnbalanced, detail);
-        if let Some(slot) = last {
-            trouble = trouble.about(slot);
-        }
-        trouble.tell();
+        self.trouble(Misuse::LeaveUnbalanced, detail).about(last).tell();
     }
 
     /// Raises what could not be raised before. True if there is an exception now.
@@ -364,15 +362,11 @@ impl Entry {
         if result.is_null() {
             return result;
         }
-        if let Some(token) = Token::decode(result._i)
-            && let Some(slot) = slot::get(token.index)
+        if let Some((token, slot)) = slot::of(result._i)
             && slot.is_open_handle(token.generation, self.thread.place())
             && slot.state().kind == Kind::Handle
         {
-            let inner = HPy { _i: slot.inner.load(Relaxed) };
-            summary::take_down(self.thread, self.layer, slot, inner);
-            self.thread.close(token.index, slot, Mark { by: RETURN, ip: 0 }, self.described.id);
-            return inner;
+            return self.close(token.index, slot);
         }
         self.bad_result(result)
     }
@@ -382,11 +376,7 @@ impl Entry {
         let context = self.layer.inner;
         let name = self.name();
         let (misuse, what, slot) = self.classify(result._i);
-        let mut trouble = self.trouble(misuse, format!("{name} returned {what}"));
-        if let Some(slot) = slot {
-            trouble = trouble.about(slot);
-        }
-        let next = trouble.tell();
+        let next = self.trouble(misuse, format!("{name} returned {what}")).about(slot).tell();
         let slot = slot.filter(|slot| matches!(slot.state().kind, Kind::Constant | Kind::Argument | Kind::Handle));
         if let Some(slot) = slot
             && (next == Next::GoOnAnyhow || next == Next::GoOn && call::is_alive(slot))
@@ -404,9 +394,8 @@ impl Entry {
     }
 
     /// What is wrong with a result, which is no open handle of the call's own.
-    fn classify(&self, value: isize) -> (Misuse, String, Option<&'static slot::Slot>) {
-        let found = Token::decode(value).and_then(|token| Some((token, slot::get(token.index)?)));
-        let Some((token, slot)) = found else {
+    fn classify(&self, value: isize) -> (Misuse, String, Option<&'static Slot>) {
+        let Some((token, slot)) = slot::of(value) else {
             let (misuse, what) = call::foreign(self.layer, value, "handle");
             return (misuse, what, None);
         };

@@ -33,16 +33,9 @@ fn content(address: usize) -> isize {
 /// # Safety
 /// The list is null or ends with null, and what it lists stays.
 pub unsafe fn list_globals(list: *mut *mut HPyGlobal) {
-    let mut next = list;
-    with(|known| {
-        // SAFETY: as this function's.
-        unsafe {
-            while !next.is_null() && !(*next).is_null() {
-                known.globals.insert((*next).expose_provenance());
-                next = next.add(1);
-            }
-        }
-    });
+    // SAFETY: as this function's.
+    let globals = unsafe { null_ended(list) };
+    with(|known| known.globals.extend(globals.map(|global| global.expose_provenance())));
 }
 
 pub fn is_listed(global: *const HPyGlobal) -> bool {

@@ -184,8 +184,7 @@ fn story(slot: &Slot) -> String {
 /// # Safety
 /// The caller holds the interpreter, and the extension does not use the handle any more.
 pub unsafe fn force_close(index: u32) {
-    let layer = LAYERS.lock().unwrap_or_else(PoisonError::into_inner).first().copied();
-    let (Some(layer), Some(slot)) = (layer, slot::get(index)) else { return };
+    let (Some(layer), Some(slot)) = (layer(), slot::get(index)) else { return };
     if slot.state().open && slot.state().kind == Kind::Handle {
         let inner = HPy { _i: slot.inner.load(Relaxed) };
         Thread::here().close(index, slot, slot::Mark { by: NOBODY, ip: 0 }, u32::MAX);
@@ -216,8 +215,7 @@ impl Callback {
 /// The handle is of the inner context, and becomes ours; the caller holds the interpreter.
 pub unsafe fn set_callback(which: Callback, callable: HPy) {
     let old = which.place().swap(callable._i, AcqRel);
-    let layer = LAYERS.lock().unwrap_or_else(PoisonError::into_inner).first().copied();
-    if let Some(layer) = layer.filter(|_| old != 0) {
+    if let Some(layer) = layer().filter(|_| old != 0) {
         // SAFETY: it was ours.
         unsafe { ((*layer.inner).ctx_Close)(layer.inner, HPy { _i: old }) };
     }
@@ -264,25 +262,24 @@ pub struct Leak {
 
 /// Open handles, builders, trackers and buffers of a generation and later ones.
 pub fn leaks(generation: i64) -> Vec<Leak> {
-    let kind = |state: slot::State| state.open && !matches!(state.kind, Kind::Constant | Kind::Argument);
-    let found = slots_since(generation, kind).into_iter().filter_map(slot::get);
-    let mut leaks: Vec<_> = found
-        .filter_map(|slot| {
-            let (misuse, object) = match slot.state().kind {
-                Kind::Handle => (Misuse::LeakedHandle, HPy { _i: slot.inner.load(Relaxed) }),
-                Kind::ListBuilder | Kind::TupleBuilder => (Misuse::LeakedBuilder, HPy::NULL),
-                Kind::Tracker => (Misuse::LeakedTracker, HPy::NULL),
-                _ => return None,
-            };
-            Some(Leak { identifier: misuse.identifier(), text: leak_text(misuse, slot), object })
-        })
-        .collect();
-    leaks.extend(structs::open_buffers(beginning(generation)).into_iter().map(|detail| Leak {
-        identifier: Misuse::LeakedBuffer.identifier(),
-        text: Report::new(Misuse::LeakedBuffer, detail).text(),
-        object: HPy::NULL,
-    }));
-    leaks
+    let leak =
+        |(report, object): (Report, HPy)| Leak { identifier: report.misuse.identifier(), text: report.text(), object };
+    leak_reports(generation).map(leak).collect()
+}
+
+/// A report of each thing that is open, with the object of a handle.
+fn leak_reports(generation: i64) -> impl Iterator<Item = (Report, HPy)> {
+    let in_slots = slots_since(generation, |state| state.open).into_iter().filter_map(slot::get).filter_map(|slot| {
+        let (misuse, object) = match slot.state().kind {
+            Kind::Handle => (Misuse::LeakedHandle, HPy { _i: slot.inner.load(Relaxed) }),
+            Kind::ListBuilder | Kind::TupleBuilder => (Misuse::LeakedBuilder, HPy::NULL),
+            Kind::Tracker => (Misuse::LeakedTracker, HPy::NULL),
+            _ => return None,
+        };
+        Some((leak_report(misuse, slot), object))
+    });
+    let buffers = structs::open_buffers(beginning(generation)).into_iter();
+    in_slots.chain(buffers.map(|detail| (Report::new(Misuse::LeakedBuffer, detail), HPy::NULL)))
 }
 
 fn leak_report(misuse: Misuse, slot: &Slot) -> Report {
@@ -300,27 +297,13 @@ fn leak_report(misuse: Misuse, slot: &Slot) -> Report {
     report
 }
 
-fn leak_text(misuse: Misuse, slot: &Slot) -> String {
-    leak_report(misuse, slot).text()
-}
-
 /// Records everything that is still open, and gives the summary: for the end of a program.
 ///
 /// # Safety
 /// The caller holds the interpreter.
 pub unsafe fn finish() -> Option<String> {
-    let kind = |state: slot::State| state.open && !matches!(state.kind, Kind::Constant | Kind::Argument);
-    for slot in slots_since(0, kind).into_iter().filter_map(slot::get) {
-        let misuse = match slot.state().kind {
-            Kind::Handle => Misuse::LeakedHandle,
-            Kind::ListBuilder | Kind::TupleBuilder => Misuse::LeakedBuilder,
-            Kind::Tracker => Misuse::LeakedTracker,
-            _ => continue,
-        };
-        policy::record(&leak_report(misuse, slot));
-    }
-    for detail in structs::open_buffers(0) {
-        policy::record(&Report::new(Misuse::LeakedBuffer, detail));
+    for (report, _) in leak_reports(0) {
+        policy::record(&report);
     }
     let mut text = take_reports();
     text.extend(policy::summary());

@@ -49,7 +49,6 @@ const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
 // The word: generation, kind, whether it is open, thread, interpreter.
 const KIND_SHIFT: u32 = 28;
 const OPEN: u64 = 1 << 32;
-const TRACKED: u64 = 1 << 33;
 const THREAD_SHIFT: u32 = 36;
 const INTERPRETER_SHIFT: u32 = 52;
 
@@ -134,8 +133,6 @@ pub struct State {
     pub generation: u32,
     pub kind: Kind,
     pub open: bool,
-    /// A tracker has it.
-    pub tracked: bool,
     pub thread: u16,
     pub interpreter: u16,
 }
@@ -147,7 +144,6 @@ impl Slot {
             generation: (word & (GENERATIONS - 1)) as u32,
             kind: *KINDS.get((word >> KIND_SHIFT & 0xF) as usize).unwrap_or(&Kind::Free),
             open: word & OPEN != 0,
-            tracked: word & TRACKED != 0,
             thread: (word >> THREAD_SHIFT & 0xFFFF) as u16,
             interpreter: (word >> INTERPRETER_SHIFT) as u16,
         }
@@ -156,7 +152,7 @@ impl Slot {
     /// Whether it is an open handle, an argument's or not, of this thread and interpreter and in this generation.
     #[inline(always)]
     pub fn is_open_handle(&self, generation: u32, place: Place) -> bool {
-        let word = self.word.load(Acquire) & !TRACKED;
+        let word = self.word.load(Acquire);
         let expected = u64::from(generation) | OPEN | place.0;
         let difference = word ^ expected;
         // The kind is 1 or 2.
@@ -199,14 +195,6 @@ impl Slot {
         generation < GENERATIONS
     }
 
-    pub fn set_tracked(&self, tracked: bool) {
-        if tracked {
-            self.word.fetch_or(TRACKED, Relaxed)
-        } else {
-            self.word.fetch_and(!TRACKED, Relaxed)
-        };
-    }
-
     pub fn opened(&self) -> Mark {
         Mark::unpack(self.opened.load(Relaxed))
     }
@@ -223,6 +211,10 @@ pub struct Place(u64);
 impl Place {
     pub fn new(thread: u16, interpreter: u16) -> Place {
         Place(u64::from(thread) << THREAD_SHIFT | u64::from(interpreter & 0xFFF) << INTERPRETER_SHIFT)
+    }
+
+    pub fn interpreter(self) -> u16 {
+        (self.0 >> INTERPRETER_SHIFT) as u16
     }
 }
 
@@ -245,6 +237,13 @@ pub fn get(index: u32) -> Option<&'static Slot> {
     }
     // SAFETY: chunks have that many slots, and are never freed.
     Some(unsafe { &*chunk.add(index as usize & (CHUNK - 1)) })
+}
+
+/// The slot that an extension's value names, in whatever generation. None for a value that is not ours.
+#[inline(always)]
+pub fn of(value: isize) -> Option<(Token, &'static Slot)> {
+    let token = Token::decode(value)?;
+    Some((token, get(token.index)?))
 }
 
 /// A slot that was never used. None when there are no more, or no memory.

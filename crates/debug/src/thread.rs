@@ -91,7 +91,6 @@ pub const PENDING: u32 = 4;
 /// What is known of a thread. Never freed, but given to the next thread when one ends.
 pub struct Thread {
     pub id: u16,
-    interpreter: AtomicU16,
     place: Cell<Place>,
     /// The innermost call.
     pub current: AtomicPtr<Frame>,
@@ -244,7 +243,6 @@ impl Thread {
         let thread = idle.unwrap_or_else(|| {
             Box::leak(Box::new(Thread {
                 id: COUNT.fetch_add(1, Relaxed),
-                interpreter: AtomicU16::new(0),
                 place: Cell::default(),
                 current: AtomicPtr::new(null_mut()),
                 flags: AtomicU32::new(0),
@@ -272,13 +270,8 @@ impl Thread {
         self.place.get()
     }
 
-    pub fn interpreter(&self) -> u16 {
-        self.interpreter.load(Relaxed)
-    }
-
     /// From here on the thread is in this interpreter.
     pub fn set_interpreter(&self, interpreter: u16) {
-        self.interpreter.store(interpreter, Relaxed);
         self.place.set(Place::new(self.id, interpreter));
     }
 

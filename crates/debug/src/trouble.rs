@@ -90,9 +90,9 @@ impl<'a> Trouble<'a> {
         self
     }
 
-    /// Tells the story of a slot.
-    pub fn about(mut self, slot: &'a Slot) -> Self {
-        self.slot = Some(slot);
+    /// Tells the story of a slot, if there is one.
+    pub fn about(mut self, slot: impl Into<Option<&'a Slot>>) -> Self {
+        self.slot = slot.into();
         self
     }
 

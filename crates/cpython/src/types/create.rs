@@ -40,7 +40,7 @@ pub unsafe fn from_spec(
         }
         bases::check(params, spec.name)?;
         let mut defines = Array::new();
-        for define in module::null_ended(spec.defines) {
+        for define in null_ended(spec.defines) {
             defines.push(define)?;
         }
         let mut builder = Builder::new(ctx, spec, defines.as_slice());

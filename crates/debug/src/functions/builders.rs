@@ -7,21 +7,18 @@ use crate::Debug;
 use crate::autogen_functions::member;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
-use crate::slot::{self, Kind, Slot, Token};
+use crate::slot::{self, Kind, Slot};
 
 /// What stands for a new builder; 0 for one that could not be made.
 unsafe fn opened(call: Call, kind: Kind, inner: isize, size: HPy_ssize_t) -> isize {
     if inner == 0 {
         return 0;
     }
-    let Some((token, slot)) = call.thread.open(kind, inner, call.mark(), call.caller()) else { return 0 };
+    let Some((token, slot)) = call.open(kind, inner) else { return 0 };
     // SAFETY: the slot has just been opened by this thread.
     let extra = unsafe { slot.extra_mut() };
     extra.size = size;
     extra.filled = vec![false; size.max(0).cast_unsigned()];
-    if crate::inspect::trace_limit() != 0 {
-        call.remember(slot);
-    }
     token.encode()
 }
 
@@ -30,7 +27,7 @@ fn builder(call: Call, kind: Kind, value: isize) -> Option<(u32, &'static Slot)>
     if value == 0 {
         return None;
     }
-    let found = Token::decode(value).and_then(|token| Some((token, slot::get(token.index)?)));
+    let found = slot::of(value);
     let Some((token, slot)) = found else { return call.refuse(value, 0, "builder") };
     let state = slot.state();
     if state.generation != token.generation || state.kind == kind && !state.open {

@@ -9,7 +9,7 @@ use hpy_abi::*;
 use crate::autogen_functions::{checked_bytes, checked_error, checked_unicode, member};
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
-use crate::slot::{self, Token};
+use crate::slot;
 use crate::{Debug, memory};
 
 /// Keeps a copy of an object's contents for as long as the handle is open, and gives its address.
@@ -20,7 +20,7 @@ pub unsafe fn copy(call: Call, h: HPy, contents: *const c_char, size: usize) -> 
     if contents.is_null() {
         return contents;
     }
-    let Some((token, slot)) = Token::decode(h._i).and_then(|token| Some((token, slot::get(token.index)?))) else {
+    let Some((token, slot)) = slot::of(h._i) else {
         return contents;
     };
     // SAFETY: as this function's; handles belong to the thread that opened them.

@@ -9,11 +9,11 @@ use crate::Debug;
 use crate::autogen_functions::{checked_handle, member};
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
-use crate::slot::{self, Kind, Slot, Token};
+use crate::slot::{self, Kind, Slot};
 
 /// The slot of a handle that is about to be closed. None if it is not to be, which has been reported.
 fn to_close(call: Call, h: HPy, position: usize) -> Option<(u32, &'static Slot)> {
-    let found = Token::decode(h._i).and_then(|token| Some((token, slot::get(token.index)?)));
+    let found = slot::of(h._i);
     if let Some((token, slot)) = found
         && slot.is_open_handle(token.generation, call.thread.place())
         && slot.state().kind == Kind::Handle

@@ -9,7 +9,7 @@ use crate::Debug;
 use crate::autogen_functions::member;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
-use crate::slot::{self, Kind, Token};
+use crate::slot::{self, Kind};
 use crate::thread::LEFT;
 
 impl Thread for Debug {
@@ -17,7 +17,7 @@ impl Thread for Debug {
         // SAFETY: the context is one of ours; the list is the thread's own.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_LeavePythonExecution) else { return HPyThreadState::NULL };
-            let Some((token, slot)) = call.thread.open(Kind::ThreadState, 0, call.mark(), call.caller()) else {
+            let Some((token, slot)) = call.open(Kind::ThreadState, 0) else {
                 return HPyThreadState::NULL;
             };
             (*call.thread.left.get()).push(token.encode());
@@ -43,15 +43,11 @@ impl Thread for Debug {
                 return;
             }
             left.pop();
-            let Some((index, slot)) =
-                Token::decode(state._i).and_then(|token| Some((token.index, slot::get(token.index)?)))
-            else {
-                return;
-            };
+            let Some((token, slot)) = slot::of(state._i) else { return };
             let inner = HPyThreadState { _i: slot.inner.load(Relaxed) };
             ((*call.inner).ctx_ReenterPythonExecution)(call.inner, inner);
             call.thread.flags.fetch_and(!LEFT, Relaxed);
-            call.thread.close(index, slot, call.mark(), call.caller());
+            call.thread.close(token.index, slot, call.mark(), call.caller());
         }
     }
 }

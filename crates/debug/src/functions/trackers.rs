@@ -9,11 +9,11 @@ use crate::Debug;
 use crate::autogen_functions::member;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
-use crate::slot::{self, Kind, Slot, Token};
+use crate::slot::{self, Kind, Slot};
 
 /// An open tracker's slot. None after a report.
 fn tracker(call: Call, ht: HPyTracker) -> Option<(u32, &'static Slot)> {
-    let found = Token::decode(ht._i).and_then(|token| Some((token, slot::get(token.index)?)));
+    let found = slot::of(ht._i);
     let Some((token, slot)) = found else { return call.refuse(ht._i, 0, "tracker") };
     let state = slot.state();
     if state.generation != token.generation || state.kind == Kind::Tracker && !state.open {
@@ -25,10 +25,6 @@ fn tracker(call: Call, ht: HPyTracker) -> Option<(u32, &'static Slot)> {
         return call.refuse(ht._i, 0, "tracker");
     }
     Some((token.index, slot))
-}
-
-fn item(value: isize) -> Option<(Token, &'static Slot)> {
-    Token::decode(value).and_then(|token| Some((token, slot::get(token.index)?)))
 }
 
 impl Tracker for Debug {
@@ -46,15 +42,11 @@ impl Tracker for Debug {
                 return HPyTracker::NULL;
             }
             ((*call.inner).ctx_Tracker_Close)(call.inner, inner);
-            let Some((token, slot)) = call.thread.open(Kind::Tracker, 0, call.mark(), call.caller()) else {
+            let Some((token, _)) = call.open(Kind::Tracker, 0) else {
                 ((*call.inner).ctx_Err_NoMemory)(call.inner);
                 call.has_failed();
                 return HPyTracker::NULL;
             };
-            slot.extra_mut();
-            if crate::inspect::trace_limit() != 0 {
-                call.remember(slot);
-            }
             HPyTracker { _i: token.encode() }
         }
     }
@@ -68,9 +60,6 @@ impl Tracker for Debug {
                 return 0;
             }
             let Some(_) = call.handle(h, 1) else { return -1 };
-            if let Some((_, slot)) = item(h._i) {
-                slot.set_tracked(true);
-            }
             tracker.extra_mut().items.push(h._i);
             0
         }
@@ -81,13 +70,7 @@ impl Tracker for Debug {
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_ForgetAll) else { return };
             let Some((_, tracker)) = tracker(call, ht) else { return };
-            for value in core::mem::take(&mut tracker.extra_mut().items) {
-                if let Some((token, slot)) = item(value)
-                    && slot.state().generation == token.generation
-                {
-                    slot.set_tracked(false);
-                }
-            }
+            tracker.extra_mut().items.clear();
         }
     }
 
@@ -100,11 +83,10 @@ impl Tracker for Debug {
             call.thread.close(index, tracker, call.mark(), call.caller());
             let mut closed = Vec::with_capacity(items.len());
             for value in items {
-                let Some((token, slot)) = item(value) else { continue };
+                let Some((token, slot)) = slot::of(value) else { continue };
                 let state = slot.state();
                 let current = state.generation == token.generation;
                 if current && state.open && state.kind == Kind::Handle {
-                    slot.set_tracked(false);
                     closed.push(call.close(token.index, slot));
                 } else if current && matches!(state.kind, Kind::Constant | Kind::Argument) {
                     let (misuse, what) = match state.kind {
@@ -115,11 +97,7 @@ impl Tracker for Debug {
                 } else {
                     let what = "a handle that has been closed by hand";
                     let detail = format!("HPyTracker_Close found {what}");
-                    let mut trouble = call.trouble(Misuse::ClosedByTracker, detail);
-                    if state.generation == token.generation {
-                        trouble = trouble.about(slot);
-                    }
-                    trouble.tell();
+                    call.trouble(Misuse::ClosedByTracker, detail).about(current.then_some(slot)).tell();
                 }
             }
             // The last references go at the end: that can run code.

@@ -11,8 +11,7 @@ use crate::Debug;
 use crate::autogen_functions::{checked_type, member};
 use crate::autogen_misuses::Misuse;
 use crate::call::{Call, array};
-use crate::slot::{self, Token};
-use crate::{sites, structs};
+use crate::{sites, slot, structs};
 
 const UNKNOWN: &str = "an unknown shape";
 
@@ -82,7 +81,7 @@ unsafe fn is_of_struct(call: Call, h: HPy, inner: HPy) -> bool {
             return true;
         }
         let Some(of) = structs::type_of(call, inner) else { return true };
-        let Some((_, slot)) = Token::decode(h._i).and_then(|token| Some((token, slot::get(token.index)?))) else {
+        let Some((_, slot)) = slot::of(h._i) else {
             return true;
         };
         let Some(wanted) = sites::check(call, slot, of) else { return true };
