@@ -26,14 +26,18 @@ if sys.implementation.name == "pypy":
 else:
     pypy_differences = None
 
-# That of other releases and of PyPy is another one.
-HAS_DEBUG_MODE = not REFERENCE and not pypy_differences
+# Those of other releases and of PyPy are others.
+HAS_LAYERS = not REFERENCE and not pypy_differences
+
+PLAIN_MODES = ("universal", "cpython")
 
 Variant = collections.namedtuple("Variant", "abi mode")
 
 VARIANTS = [
     Variant("universal", "universal"),
     Variant("universal", "debug"),
+    # Trace mode over debug mode: what either does wrong shows here.
+    Variant("universal", "debug_trace"),
     Variant("cpython", "cpython"),
     Variant("hybrid", "universal"),
     Variant("hybrid", "debug"),
@@ -59,7 +63,7 @@ def pytest_generate_tests(metafunc):
         modes = metafunc.config.getoption("--mode").split(",")
         marker = metafunc.definition.get_closest_marker("abis")
         chosen = [variant for variant in VARIANTS if variant.abi in abis and (not marker or variant.abi in marker.args)]
-        chosen = [variant for variant in chosen if variant.mode in modes and (variant.mode != "debug" or HAS_DEBUG_MODE)]
+        chosen = [variant for variant in chosen if variant.mode in modes and (variant.mode in PLAIN_MODES or HAS_LAYERS)]
         if not marker or "universal" in marker.args:
             # Debug mode does the same over both kinds of binaries.
             chosen = [variant for variant in chosen if variant != Variant("hybrid", "debug")]
@@ -80,7 +84,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     # Debug mode finds what these do, which is for its own tests to see.
-    misuses = [item for item in items if item.get_closest_marker("misuse") and mode_of(item) == "debug"]
+    misuses = [item for item in items if item.get_closest_marker("misuse") and mode_of(item) not in (None, *PLAIN_MODES)]
     if misuses:
         config.hook.pytest_deselected(items=misuses)
         left_out = set(misuses)
@@ -102,7 +106,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture
 def clean(variant):
     """Sees to it that debug mode finds nothing."""
-    if variant.mode != "debug":
+    if variant.mode in PLAIN_MODES:
         yield
         return
     from hpy.debug import LeakDetector

@@ -346,18 +346,18 @@ def test_the_mode_is_a_number_or_the_old_flag():
     assert context(debug=True).startswith("HPy Debug Mode ABI")
     # A mode above 0 overrides debug, 0 does not.
     assert context(debug=True, mode=hpy.universal.MODE_UNIVERSAL).startswith("HPy Debug Mode ABI")
-    with pytest.raises(NotImplementedError, match="trace"):
-        hpy.universal.load("mod", str(path), spec, debug=True, mode=hpy.universal.MODE_TRACE)
-
-
-def test_a_mode_that_is_not_there_yet_says_so():
-    with pytest.raises(NotImplementedError, match="has no trace mode yet"):
-        load("mod", compile_file(EMPTY, "mod"), "trace")
+    assert context(debug=True, mode=hpy.universal.MODE_TRACE).startswith("HPy Trace Mode ABI")
 
 
 def test_the_modes_have_their_published_numbers():
     modes = hpy.universal.MODE_UNIVERSAL, hpy.universal.MODE_DEBUG, hpy.universal.MODE_TRACE
     assert modes == (0, 1, 2)
+
+
+@pytest.mark.newer
+@OWN_MODES
+def test_both_layers_are_a_mode_too():
+    assert hpy.universal.MODE_DEBUG_TRACE == hpy.universal.MODE_DEBUG | hpy.universal.MODE_TRACE
 
 
 def test_get_version_takes_no_argument():
@@ -401,19 +401,27 @@ def test_hpy_chooses_universal_mode(value):
 
 @OWN_MODES
 @pytest.mark.parametrize(
-    "value, mode", [("debug", "debug"), ("Trace", "trace"), ("mod:debug", "debug"), ("other:debug,mod:trace", "trace")]
+    "value, mode, log",
+    [
+        ("debug", "Debug", "a debug"),
+        ("Trace", "Trace", "a trace"),
+        ("mod:debug", "Debug", "a debug"),
+        ("other:debug,mod:trace", "Trace", "a trace"),
+        pytest.param("debug+trace", "Trace", "a debug and a trace", marks=pytest.mark.newer),
+        pytest.param("trace+debug", "Trace", "a debug and a trace", marks=pytest.mark.newer),
+        pytest.param("other:trace, mod:Debug+Trace", "Trace", "a debug and a trace", marks=pytest.mark.newer),
+    ],
 )
-def test_hpy_chooses_other_modes(value, mode):
-    if mode == "trace":
-        with pytest.raises(NotImplementedError, match="has no trace mode yet"):
-            bootstrap({"HPY": value})
-    else:
-        assert bootstrap({"HPY": value})[0].context().startswith("HPy Debug Mode ABI")
+def test_hpy_chooses_other_modes(value, mode, log, capsys):
+    assert bootstrap({"HPY": value, "HPY_LOG": "1"})[0].context().startswith(f"HPy {mode} Mode ABI")
+    assert capsys.readouterr().out == f"Loading 'mod' in HPy universal mode with {log} context\n"
 
 
-@pytest.mark.parametrize("value", ["nonsense", "mod:nonsense", "mod:", "mod:debug,other", "debug,trace"])
+@pytest.mark.parametrize(
+    "value", ["nonsense", "mod:nonsense", "mod:", "mod:debug,other", "debug,trace", "debug+", "debug+nonsense", "mod:debug+trace+"]
+)
 def test_a_malformed_hpy_is_an_error_that_shows_the_grammar(value):
-    with pytest.raises(ValueError, match=f"^invalid HPy mode: {value}(?:\n|$)") as caught:
+    with pytest.raises(ValueError, match=f"^invalid HPy mode: {re.escape(value)}(?:\n|$)") as caught:
         bootstrap({"HPY": value})
     assert "mymodule:debug,other:trace" in help_of(caught.value)
 

@@ -5,6 +5,7 @@ use std::process::Command;
 
 fn main() {
     pyo3_build_config::add_extension_module_link_args();
+    pyo3_build_config::use_pyo3_cfgs();
 
     let git = |args: &[&str]| {
         let output = Command::new("git").args(args).output().ok().filter(|output| output.status.success())?;

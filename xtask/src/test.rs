@@ -52,11 +52,11 @@ pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
         let environment = Environment::prepare(root, interpreter)?;
         println!("conformance suite on {}", interpreter.name());
         // The hybrid ABI differs least from one version to the next.
-        // Neither does debug mode: it knows no interpreter, but for what it asks of each.
+        // Neither do debug mode and trace mode: they know no interpreter, but for what they ask of each.
         let ends = interpreter.version == oldest || interpreter.version == newest;
         let abis: &[&str] = match interpreter.implementation.as_str() {
             "cpython" if interpreter == first => &[],
-            "cpython" if ends => &["--abi", "universal,cpython"],
+            "cpython" if ends => &["--abi", "universal,cpython", "--mode", "universal,cpython,debug"],
             "cpython" => &["--abi", "universal,cpython", "--mode", "universal,cpython"],
             _ => &["--abi", "universal"],
         };

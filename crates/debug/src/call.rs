@@ -10,7 +10,9 @@ use crate::extra::Trace;
 use crate::slot::{self, Kind, Mark, Place, Slot, Token};
 use crate::thread::{FORBIDDEN, Frame, LEFT, PENDING, Thread};
 use crate::trouble::{Next, Trouble, name_of, parameter};
-use crate::{FUNCTIONS, Layer, fields, inspect, memory, place, structs, summary};
+use hpy_layer::{MEMBERS, place};
+
+use crate::{Layer, fields, inspect, memory, structs, summary};
 
 /// An API function is being called, and may be. Handed on by value: a few registers.
 #[derive(Clone, Copy)]
@@ -133,7 +135,7 @@ impl Call {
             self.trouble(Misuse::InterpreterNotHeld, detail).tell();
             return false;
         }
-        let pending_is_fine = FUNCTIONS.get(usize::from(self.function)).is_none_or(|function| function.pending);
+        let pending_is_fine = MEMBERS.get(usize::from(self.function)).is_none_or(|function| function.pending);
         if flags & PENDING == 0 || pending_is_fine || self.frame.raised.get() {
             return true;
         }
@@ -423,7 +425,7 @@ impl Call {
     /// Reports an object of another type than the function takes for granted.
     #[cold]
     pub fn wrong_type<T>(self, wanted: &str, position: usize) -> Option<T> {
-        let parameters = FUNCTIONS.get(usize::from(self.function)).map_or(0, |function| function.params.len());
+        let parameters = MEMBERS.get(usize::from(self.function)).map_or(0, |function| function.params.len());
         let what = match parameters {
             1 => format!("{} arg must be a {wanted}", self.name()),
             _ => format!("{} arg {} must be a {wanted}", self.name(), position + 1),

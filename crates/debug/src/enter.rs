@@ -5,22 +5,19 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::{MaybeUninit, transmute};
-use core::ptr::null;
 use core::sync::atomic::Ordering::*;
 use std::sync::PoisonError;
 
 use hpy_abi::*;
 
-use crate::autogen_enter::entry_of;
 use crate::autogen_misuses::Misuse;
-use crate::names::{self, Function};
 use crate::slot::{self, ARGUMENT, Kind, Mark, RETURN, Slot};
 use crate::thread::{Frame, PENDING, Thread};
 use crate::trouble::{Next, Trouble};
 use crate::{Layer, call, inspect, structs, summary};
-
-/// The position of what is not an argument by itself.
-pub const KEYWORDS: u16 = 0x400;
+use hpy_layer::entry::{self, Entry as _, Number, Request, Requests};
+use hpy_layer::entry_of;
+use hpy_layer::names::{self, Function};
 
 /// How what is closed here is closed.
 const RETURNED: Mark = Mark { by: RETURN, ip: 0 };
@@ -33,7 +30,7 @@ const GROWTH: u32 = 1000;
 
 /// A call of an extension's function.
 pub struct Entry {
-    pub function: HPyCFunction,
+    requests: Requests,
     layer: &'static Layer,
     thread: &'static Thread,
     frame: &'static Frame,
@@ -68,24 +65,23 @@ pub unsafe fn from_trampoline(
             HPyFunc_CAPSULE_DESTRUCTOR => transmute::<HPyFunc_Capsule_Destructor, HPyCFunction>(Some(destroy_capsule)),
             // It has no context, and structs::traverse is what the runtime has been given.
             HPyFunc_TRAVERSEPROC | HPyFunc_DESTROYFUNC => function,
-            _ => entry_of(signature),
+            _ => entry_of::<Entry>(signature),
         };
-        Thread::here().asked.set((function, layer));
+        entry::ask(layer.level, Request { function, layer: core::ptr::from_ref(layer).cast() });
         let inner = layer.inner;
         // A signature that we do not know, the inner runtime does not know either.
         ((*inner).ctx_CallRealFunctionFromTrampoline)(inner, signature, entry, args);
     }
 }
 
-impl Entry {
-    /// Called by the inner runtime right after [`from_trampoline`] asked it to.
+impl entry::Entry for Entry {
     #[inline(always)]
-    pub unsafe fn new() -> Entry {
+    unsafe fn begin(_inner: *mut HPyContext) -> Entry {
         let thread = Thread::here();
-        let (function, layer) = thread.asked.get();
-        // SAFETY: `from_trampoline` has just set both, on this thread.
-        let layer = unsafe { &*layer };
-        let described = names::function(function.map_or(0, |function| function as usize));
+        let requests = entry::asked();
+        // SAFETY: `from_trampoline` has just asked, on this thread.
+        let layer = unsafe { &*requests.own().layer.cast::<Layer>() };
+        let described = names::function(requests.extensions().map_or(0, |function| function as usize));
         if inspect::HAS_INTERPRETERS.load(Relaxed) {
             // SAFETY: the thread holds the interpreter.
             thread.set_interpreter(unsafe { (layer.host.interpreter)() } as u16);
@@ -94,7 +90,7 @@ impl Entry {
         // SAFETY: the list is the thread's own.
         let leaves = unsafe { (*thread.left.get()).len() };
         Entry {
-            function,
+            requests,
             layer,
             thread,
             frame,
@@ -108,13 +104,20 @@ impl Entry {
         }
     }
 
-    pub fn context(&self) -> *mut HPyContext {
+    #[inline(always)]
+    fn function(&self) -> HPyCFunction {
+        self.requests.own().function
+    }
+
+    #[inline(always)]
+    fn context(&self) -> *mut HPyContext {
+        self.requests.put_back();
         self.frame.context.get()
     }
 
     /// A handle for the length of the call. Null stays null.
     #[inline(always)]
-    pub fn argument(&mut self, inner: HPy, position: u16) -> HPy {
+    fn argument(&mut self, inner: HPy, position: u16) -> HPy {
         if inner.is_null() {
             return HPy::NULL;
         }
@@ -135,23 +138,9 @@ impl Entry {
         HPy { _i: token.encode() }
     }
 
-    #[cold]
-    fn remember(&self, slot: &'static Slot) {
-        // SAFETY: the slot has just been opened by this thread, which holds the interpreter.
-        unsafe { slot.extra_mut().opened.python = (self.layer.host.python_place)() };
-    }
-
-    #[cold]
-    fn out_of_slots(&self) -> ! {
-        let inner = self.layer.inner;
-        // SAFETY: the function does not return.
-        unsafe { ((*inner).ctx_FatalError)(inner, c"HPy debug mode is out of memory for handles".as_ptr()) };
-        std::process::abort()
-    }
-
     /// Handles for an array, which is followed by the values of the names. Lives as long as this.
     #[inline(always)]
-    pub unsafe fn arguments(&mut self, args: *const HPy, count: usize, names: HPy) -> *const HPy {
+    unsafe fn arguments(&mut self, args: *const HPy, count: usize, names: HPy) -> *const HPy {
         let mut total = count;
         if !names.is_null() {
             let inner = self.layer.inner;
@@ -172,6 +161,72 @@ impl Entry {
             self.more_items.push(h);
         }
         self.more_items.as_ptr()
+    }
+
+    fn finish(&mut self) {
+        if self.end() {
+            // There is nobody to raise it to; the next call will.
+            self.put_off();
+        } else if self.thread.flags.load(Relaxed) & PENDING != 0 && self.has_exception() {
+            self.success_with_exception();
+        }
+        self.leave();
+    }
+
+    /// The result for the inner runtime, which owns it.
+    #[inline(always)]
+    fn finish_handle(&mut self, result: HPy) -> HPy {
+        let inner = self.take_result(result);
+        let raise = self.end();
+        let inner = if raise {
+            if !inner.is_null() {
+                let context = self.layer.inner;
+                // SAFETY: the handle is ours.
+                unsafe { ((*context).ctx_Close)(context, inner) };
+            }
+            HPy::NULL
+        } else if inner.is_null() {
+            if !self.has_exception() {
+                self.failure_without_exception();
+                self.raise_deferred();
+            }
+            inner
+        } else if self.thread.flags.load(Relaxed) & PENDING != 0
+            && self.has_exception()
+            && self.success_with_exception()
+        {
+            self.raise_deferred();
+            let context = self.layer.inner;
+            // SAFETY: the handle is ours.
+            unsafe { ((*context).ctx_Close)(context, inner) };
+            HPy::NULL
+        } else {
+            inner
+        };
+        self.leave();
+        inner
+    }
+
+    /// The result for the inner runtime: -1 means failure.
+    #[inline(always)]
+    fn finish_number<N: Number>(&mut self, result: N, least: N, most: N) -> N {
+        if self.agrees(result, least, most) { result } else { N::FAILURE }
+    }
+}
+
+impl Entry {
+    #[cold]
+    fn remember(&self, slot: &'static Slot) {
+        // SAFETY: the slot has just been opened by this thread, which holds the interpreter.
+        unsafe { slot.extra_mut().opened.python = (self.layer.host.python_place)() };
+    }
+
+    #[cold]
+    fn out_of_slots(&self) -> ! {
+        let inner = self.layer.inner;
+        // SAFETY: the function does not return.
+        unsafe { ((*inner).ctx_FatalError)(inner, c"HPy debug mode is out of memory for handles".as_ptr()) };
+        std::process::abort()
     }
 
     /// The function has returned: its arguments end.
@@ -293,16 +348,6 @@ impl Entry {
         true
     }
 
-    pub fn finish(&mut self) {
-        if self.end() {
-            // There is nobody to raise it to; the next call will.
-            self.put_off();
-        } else if self.thread.flags.load(Relaxed) & PENDING != 0 && self.has_exception() {
-            self.success_with_exception();
-        }
-        self.leave();
-    }
-
     #[cold]
     fn put_off(&self) {
         let inner = self.layer.inner;
@@ -320,40 +365,6 @@ impl Entry {
     fn failure_without_exception(&self) {
         let detail = format!("{} failed without an exception", self.name());
         self.trouble(Misuse::FailureWithoutException, detail).tell();
-    }
-
-    /// The result for the inner runtime, which owns it.
-    #[inline(always)]
-    pub fn finish_handle(&mut self, result: HPy) -> HPy {
-        let inner = self.take_result(result);
-        let raise = self.end();
-        let inner = if raise {
-            if !inner.is_null() {
-                let context = self.layer.inner;
-                // SAFETY: the handle is ours.
-                unsafe { ((*context).ctx_Close)(context, inner) };
-            }
-            HPy::NULL
-        } else if inner.is_null() {
-            if !self.has_exception() {
-                self.failure_without_exception();
-                self.raise_deferred();
-            }
-            inner
-        } else if self.thread.flags.load(Relaxed) & PENDING != 0
-            && self.has_exception()
-            && self.success_with_exception()
-        {
-            self.raise_deferred();
-            let context = self.layer.inner;
-            // SAFETY: the handle is ours.
-            unsafe { ((*context).ctx_Close)(context, inner) };
-            HPy::NULL
-        } else {
-            inner
-        };
-        self.leave();
-        inner
     }
 
     /// What the extension returned, as a handle that is ours.
@@ -414,12 +425,6 @@ impl Entry {
         (misuse, what.to_string(), Some(slot))
     }
 
-    /// The result for the inner runtime: -1 means failure.
-    #[inline(always)]
-    pub fn finish_number<N: Number>(&mut self, result: N, least: N, most: N) -> N {
-        if self.agrees(result, least, most) { result } else { N::FAILURE }
-    }
-
     #[inline(always)]
     fn agrees<N: Number>(&mut self, result: N, least: N, most: N) -> bool {
         let raise = self.end();
@@ -445,25 +450,12 @@ impl Entry {
     }
 }
 
-/// What functions return that give no handle.
-pub trait Number: Copy + PartialOrd + core::fmt::Display {
-    const FAILURE: Self;
-}
-
-impl Number for c_int {
-    const FAILURE: c_int = -1;
-}
-
-impl Number for isize {
-    const FAILURE: isize = -1;
-}
-
-unsafe extern "C" fn get_buffer(_ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer, flags: c_int) -> c_int {
+unsafe extern "C" fn get_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer, flags: c_int) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = Entry::new();
+        let mut entry = Entry::begin(ctx);
         let own = entry.argument(object, 0);
-        let f = transmute::<HPyCFunction, HPyFunc_getbufferproc>(entry.function).unwrap_unchecked();
+        let f = transmute::<HPyCFunction, HPyFunc_getbufferproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), own, buffer, flags);
         if result < 0 {
             return entry.finish_number(result, -1, 0);
@@ -481,10 +473,10 @@ unsafe extern "C" fn get_buffer(_ctx: *mut HPyContext, object: HPy, buffer: *mut
     }
 }
 
-unsafe extern "C" fn release_buffer(_ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer) {
+unsafe extern "C" fn release_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer) {
     // SAFETY: as above.
     unsafe {
-        let mut entry = Entry::new();
+        let mut entry = Entry::begin(ctx);
         let own = entry.argument(object, 0);
         let exporter = (*buffer).obj;
         if !structs::released_buffer(entry.layer, object, &*buffer) {
@@ -492,7 +484,7 @@ unsafe extern "C" fn release_buffer(_ctx: *mut HPyContext, object: HPy, buffer: 
             entry.trouble(Misuse::BufferReleased, detail).tell();
         }
         (*buffer).obj = entry.argument(exporter, 1);
-        let f = transmute::<HPyCFunction, HPyFunc_releasebufferproc>(entry.function).unwrap_unchecked();
+        let f = transmute::<HPyCFunction, HPyFunc_releasebufferproc>(entry.function()).unwrap_unchecked();
         f(entry.context(), own, buffer);
         (*buffer).obj = exporter;
         entry.finish();
@@ -500,12 +492,11 @@ unsafe extern "C" fn release_buffer(_ctx: *mut HPyContext, object: HPy, buffer: 
 }
 
 unsafe extern "C" fn destroy_capsule(name: *const c_char, pointer: *mut c_void, context: *mut c_void) {
-    let thread = Thread::here();
-    let (function, _) = thread.asked.replace((None, null()));
+    let function = entry::asked().own().function;
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if let Some(f) = transmute::<HPyCFunction, HPyFunc_Capsule_Destructor>(function) {
-            structs::forbidding(thread, || f(name, pointer, context));
+            structs::forbidding(Thread::here(), || f(name, pointer, context));
         }
     }
 }

@@ -10,7 +10,9 @@ use crate::policy;
 use crate::report::{Event, Report};
 use crate::slot::{self, Kind, NOBODY, Slot};
 use crate::thread::{CLOSED_LIMIT, ENOUGH_CLOSED, GENERATION, GENERATION_SHIFT, Thread};
-use crate::{LAYERS, Layer, memory, place, structs, trouble};
+use hpy_layer::place;
+
+use crate::{LAYERS, Layer, memory, structs, trouble};
 
 /// How many frames are kept of each opening and closing; 0 for none.
 pub static TRACES: AtomicUsize = AtomicUsize::new(0);

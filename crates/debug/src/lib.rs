@@ -5,18 +5,17 @@
 //! * [`context`] gives the context that a binary is initialised with. Python's calls arrive there, through the trampolines of the
 //!   binary: `enter` gives each call a context and handles of its own, and looks at what is left when it returns.
 //! * The functions of those contexts are in `functions`, one file for each family that needs thought; the rest is generated from the
-//!   spec's columns (`autogen_functions.rs`). `call` checks who calls and what is passed; `record` keeps where each call comes from.
+//!   spec's columns (`autogen_functions.rs`). `call` checks who calls and what is passed.
 //! * A handle is an index and a generation (`slot`), so anything else is recognised. `extra` is what few of them need.
 //! * `thread` has what belongs to a thread: its calls, their contexts, its slots.
 //! * `sites` learns which struct is whose.
 //! * `fields` and `structs` follow HPyFields, HPyGlobals and the structs they lie in; `memory` has copies of strings that can be locked.
-//! * A misuse becomes a report (`trouble`, [`report`]), with places in the source (`place`), and what happens then is up to [`policy`].
+//! * A misuse becomes a report (`trouble`, [`report`]), with places in the source, and what happens then is up to [`policy`].
 //! * [`inspect`] is for the Python side.
 //!
 //! Nothing here may panic in a way that reaches C: the profile aborts on a panic, and no code relies on one.
 #![allow(non_snake_case, non_upper_case_globals, reason = "the API keeps its C names")]
 
-mod autogen_enter;
 mod autogen_functions;
 mod autogen_misuses;
 
@@ -29,10 +28,7 @@ mod functions;
 mod hash;
 pub mod inspect;
 mod memory;
-mod names;
-mod place;
 pub mod policy;
-mod record;
 pub mod report;
 mod sites;
 mod slot;
@@ -46,8 +42,10 @@ use core::ptr::null_mut;
 use std::sync::{Mutex, Once, PoisonError};
 
 use hpy_abi::*;
+use hpy_layer::names;
 
-pub use autogen_functions::FUNCTIONS;
+hpy_layer::record_calls!();
+
 pub use autogen_misuses::Misuse;
 pub use summary::{ROOM, Value};
 
@@ -86,6 +84,8 @@ pub(crate) struct Debug;
 pub(crate) struct Layer {
     pub inner: *mut HPyContext,
     pub host: &'static Host,
+    /// How many layers lie over this one.
+    pub level: usize,
     /// With the constants, and without a frame.
     table: HPyContext,
     /// What binaries are initialised with.
@@ -109,21 +109,24 @@ impl Layer {
 
 static LAYERS: Mutex<Vec<&'static Layer>> = Mutex::new(Vec::new());
 
-/// The context of debug mode over `inner`. Null with MemoryError set if there is no memory for it.
+/// The context of debug mode over `inner`, for binaries (level 0) or for another layer (level 1). Null with MemoryError set if there is
+/// no memory for it.
 ///
 /// # Safety
 /// `inner` is complete and stays; the caller holds the interpreter.
-pub unsafe fn context(inner: *mut HPyContext, host: &'static Host) -> *mut HPyContext {
+pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize) -> *mut HPyContext {
     static FAULTS: Once = Once::new();
     FAULTS.call_once(|| memory::install(inspect::fault));
     // SAFETY: as this function's.
     inspect::note_interpreter(unsafe { (host.interpreter)() });
     let mut layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(layer) = layers.iter().find(|layer| layer.inner == inner) {
+    if let Some(layer) = layers.iter().find(|layer| layer.inner == inner && layer.level == level) {
         return layer.outer;
     }
-    let table = record::recording(runtime::context::<Debug>(NAME, null_mut()));
-    let layer = Box::leak(Box::new(Layer { inner, host, table, outer: null_mut() }));
+    let table = runtime::context::<Debug>(NAME, null_mut());
+    // The outermost layer tells those below where calls come from.
+    let table = if level == 0 { record::recording(table) } else { table };
+    let layer = Box::leak(Box::new(Layer { inner, host, level, table, outer: null_mut() }));
     // SAFETY: as this function's.
     if !unsafe { open_constants(layer) } {
         // SAFETY: as above.
@@ -142,7 +145,7 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host) -> *mut HPyCo
 
 /// Gives the constants handles of their own.
 unsafe fn open_constants(layer: &mut Layer) -> bool {
-    for index in constants() {
+    for index in hpy_layer::constants() {
         let offset = offset_of_member(index);
         // SAFETY: the member at this index is a handle, in both.
         unsafe {
@@ -156,12 +159,6 @@ unsafe fn open_constants(layer: &mut Layer) -> bool {
         }
     }
     true
-}
-
-/// The indices of members that are handles.
-fn constants() -> impl Iterator<Item = usize> {
-    let is_constant = |index: &usize| FUNCTIONS.get(*index).is_some_and(|member| member.name.starts_with("h_"));
-    (0..MEMBER_COUNT).filter(is_constant)
 }
 
 /// Tells debug mode about a module that was made with a context of its own.

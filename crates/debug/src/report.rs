@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use crate::autogen_misuses::Misuse;
-use crate::place::{self, Place};
+use hpy_layer::place::{self, Place};
 
 /// The width of the labels, with the space behind them.
 const LABEL: usize = 9;

@@ -11,9 +11,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::call::Call;
 use crate::hash::{Map, Set};
-use crate::place;
 use crate::slot::{ARGUMENT, Kind, Slot};
 use crate::structs::Type;
+use hpy_layer::place;
 
 /// A place in C with a type that is fine there.
 type Pair = (usize, usize);

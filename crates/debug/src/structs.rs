@@ -12,11 +12,12 @@ use hpy_abi::*;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::hash::Map;
-use crate::names::{self, Function};
 use crate::slot::{self, Kind};
 use crate::thread::{FORBIDDEN, Thread};
 use crate::trouble::Trouble;
-use crate::{Layer, fields, inspect, place, summary};
+use crate::{Layer, fields, inspect, summary};
+use hpy_layer::names::{self, Function};
+use hpy_layer::place;
 
 /// A type made from a spec. Never freed.
 #[derive(PartialEq, Eq, Hash)]

@@ -12,12 +12,13 @@ use std::sync::{Mutex, PoisonError};
 use hpy_abi::*;
 
 use crate::Layer;
-use crate::names::Function;
 use crate::report::Report;
 use crate::sites::Seen;
 use crate::slot::{self, Kind, Mark, Place, Slot, Token};
 use crate::summary::Tales;
 use crate::{inspect, memory};
+use hpy_layer::names::Function;
+use hpy_layer::owner::owner;
 
 /// How much memory copies of closed handles may take with what rounds them up to pages.
 const HELD_LIMIT: usize = 32 << 20;
@@ -28,7 +29,8 @@ const RING: usize = 32;
 /// A call of an extension's function. Its address is the context's `_private`.
 #[repr(C)]
 pub struct Frame {
-    /// The return address of the last call through the context; written by `record`, which knows that this comes first.
+    /// The return address of the last call through the context; written by the stubs of `record_calls`, which know that this comes
+    /// first, or by the layer above.
     pub ip: AtomicUsize,
     // Other threads look at what is atomic, if they have got hold of the context.
     thread: AtomicPtr<Thread>,
@@ -97,8 +99,6 @@ pub struct Thread {
     pub flags: AtomicU32,
     /// Handles that are open, without the arguments of calls.
     pub open: Cell<isize>,
-    /// What a trampoline asked for, until the inner runtime calls back.
-    pub asked: Cell<(HPyCFunction, *const Layer)>,
     /// Leaves that have not been matched, as slot indices.
     pub left: UnsafeCell<Vec<isize>>,
     frames: UnsafeCell<VecDeque<*const Block>>,
@@ -200,31 +200,6 @@ thread_local! {
     static GUARD: Cell<Option<Guard>> = const { Cell::new(None) };
 }
 
-/// A number that differs between threads that live at the same time: cheap where the processor has one in a register.
-#[inline(always)]
-pub fn owner() -> usize {
-    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    {
-        let pointer: usize;
-        // SAFETY: reads the thread control block's address of itself, as the ABI has it.
-        unsafe {
-            core::arch::asm!("mov {}, fs:0", out(reg) pointer, options(nostack, preserves_flags, readonly, pure));
-        }
-        pointer
-    }
-    #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
-    {
-        let pointer: usize;
-        // SAFETY: reads the thread pointer.
-        unsafe {
-            core::arch::asm!("mrs {}, tpidr_el0", out(reg) pointer, options(nostack, preserves_flags, nomem, pure));
-        }
-        pointer
-    }
-    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-    HERE.with(|here| core::ptr::from_ref(here) as usize)
-}
-
 impl Thread {
     /// The calling thread, if it has called an extension before.
     pub fn known() -> Option<&'static Thread> {
@@ -247,7 +222,6 @@ impl Thread {
                 current: AtomicPtr::new(null_mut()),
                 flags: AtomicU32::new(0),
                 open: Cell::new(0),
-                asked: Cell::new((None, null())),
                 left: UnsafeCell::default(),
                 frames: UnsafeCell::default(),
                 closed: UnsafeCell::default(),

@@ -7,15 +7,15 @@ use hpy_abi::*;
 
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
-use crate::enter::KEYWORDS;
 use crate::extra::Trace;
-use crate::names;
-use crate::place;
 use crate::policy::{self, Action};
 use crate::report::{Event, Report};
 use crate::slot::{ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
 use crate::thread::{FORBIDDEN, Frame, LEFT, Thread};
-use crate::{FUNCTIONS, Layer, call, inspect};
+use crate::{Layer, call, inspect};
+use hpy_layer::entry::KEYWORDS;
+use hpy_layer::place;
+use hpy_layer::{MEMBERS, names};
 
 /// How many frames a report shows of the C stack.
 const STACK: usize = 16;
@@ -54,11 +54,11 @@ pub struct Trouble<'a> {
 
 /// The parameter's name, or what stands for it.
 pub fn parameter(function: u16, position: usize) -> &'static str {
-    FUNCTIONS.get(usize::from(function)).and_then(|function| function.params.get(position)).copied().unwrap_or("")
+    MEMBERS.get(usize::from(function)).and_then(|function| function.params.get(position)).copied().unwrap_or("")
 }
 
 pub fn name_of(function: u16) -> &'static str {
-    FUNCTIONS.get(usize::from(function)).map_or("", |function| function.name)
+    MEMBERS.get(usize::from(function)).map_or("", |function| function.name)
 }
 
 impl<'a> Trouble<'a> {

@@ -38,13 +38,11 @@ pub unsafe fn load_bootstrap(module: *mut PyObject, args: *mut PyObject, kwargs:
         }
         let [name, ext_name, package, file, loader, spec, env] = values;
         let short_name = Owned::from_borrowed(name)?;
-        let mode = mode_from(env, short_name.as_str()?)?;
+        let full_name = Owned::from_borrowed(ext_name)?;
+        let asked_for = mode::asked_for(full_name.as_str()?, short_name.as_str()?);
+        let mode = mode_from(env, short_name.as_str()?)?.and(asked_for);
         if get(env, "HPY_LOG")?.is_some() {
-            let with = match mode {
-                Mode::Universal => c"",
-                Mode::Debug => c" with a debug context",
-                Mode::Trace => c" with a trace context",
-            };
+            let with = mode.log_suffix();
             PySys_FormatStdout(c"Loading '%U' in HPy universal mode%s\n".as_ptr(), name, with.as_ptr());
         }
 
@@ -86,7 +84,7 @@ unsafe fn get(env: *mut PyObject, variable: &str) -> Result<Option<Owned>> {
 unsafe fn mode_from(env: *mut PyObject, short_name: &str) -> Result<Mode> {
     // SAFETY: as the callers'.
     unsafe {
-        let Some(value) = get(env, "HPY")? else { return Ok(Mode::Universal) };
+        let Some(value) = get(env, "HPY")? else { return Ok(Mode::default()) };
         if let Some(mode) = mode::from_environment(value.as_str()?, short_name) {
             return Ok(mode);
         }

@@ -2,19 +2,22 @@
 //!
 //! * `binary` looks at a file before the system does: what can't be loaded without a crash is refused there.
 //! * `load` is [`load()`] and its checks, one after the other, each with its own message.
-//! * `debug` is the Python side of debug mode.
+//! * `debug` and `trace` are the Python sides of debug mode and trace mode; `interpreter` is what both ask of CPython.
 //! * `bootstrap` is what stub files call: modes from the environment, and the module's attributes.
 //! * `mode` reads the environment variable `HPY`.
 //! * `refusal` turns a message and a help into an exception.
-//! * `owned` holds references.
+//! * `owned` holds references, and `binding` has what modules are made with.
 
 mod binary;
+mod binding;
 mod bootstrap;
 mod debug;
+mod interpreter;
 mod load;
 mod mode;
 mod owned;
 mod refusal;
+mod trace;
 
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr::null_mut;
@@ -36,6 +39,7 @@ macro_rules! python_function {
         }
     };
 }
+pub(crate) use python_function;
 
 python_function!(py_load => load::load);
 python_function!(py_load_bootstrap => bootstrap::load_bootstrap);
@@ -51,8 +55,8 @@ unsafe extern "C" fn py_get_version(_module: *mut PyObject, _ignored: *mut PyObj
 
 const LOAD_DOC: &CStr = c"load(name, path, spec, debug=False, mode=-1)\n--\n\n\
 Load the HPy binary at path and return its module.\n\n\
-name is the module's full name, spec its ModuleSpec. mode is MODE_UNIVERSAL, MODE_DEBUG or MODE_TRACE;\n\
-a mode above 0 overrides debug. Nothing is put into sys.modules. Raises LoadError if the file can't be loaded.";
+name is the module's full name, spec its ModuleSpec. mode is MODE_UNIVERSAL, MODE_DEBUG, MODE_TRACE or\n\
+MODE_DEBUG_TRACE; a mode above 0 overrides debug. Nothing is put into sys.modules. Raises LoadError if the file can't be loaded.";
 
 const LOAD_BOOTSTRAP_DOC: &CStr = c"_load_bootstrap(name, ext_name, package, file, loader, spec, env)\n--\n\n\
 What the stub file beside a binary calls: loads it in the mode that env['HPY'] says, and sets the\n\
@@ -119,7 +123,8 @@ unsafe fn add_names(module: *mut PyObject) -> hpy_cpython::module::Result<()> {
         if PyObject_SetAttrString(module, refusal::LOAD_ERROR.as_ptr(), error.as_ptr()) < 0 {
             return Err(hpy_cpython::module::PythonError);
         }
-        debug::add_to(module)
+        debug::add_to(module)?;
+        trace::add_to(module)
     }
 }
 

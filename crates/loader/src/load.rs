@@ -14,7 +14,7 @@ use pyo3_ffi::*;
 use crate::mode::Mode;
 use crate::owned::Owned;
 use crate::refusal::{self, Refusal};
-use crate::{VERSION, binary, debug};
+use crate::{VERSION, binary, debug, trace};
 
 /// What the system says when it says nothing.
 const NO_MESSAGE: &str = "no error message provided by the system";
@@ -51,13 +51,12 @@ pub unsafe fn load(module: *mut PyObject, args: *mut PyObject, kwargs: *mut PyOb
         }
         let mode = match number {
             1.. => Mode::from_number(number),
-            _ if debug != 0 => Some(Mode::Debug),
-            _ => Some(Mode::Universal),
+            _ => Mode::from_number((debug != 0).into()),
         };
         let Some(mode) = mode else {
             PyErr_Format(PyExc_ValueError, c"invalid HPy mode: %d".as_ptr(), number);
             return Err(refusal::help_with_current(
-                "mode is one of MODE_UNIVERSAL, MODE_DEBUG and MODE_TRACE of hpy.universal.",
+                "mode is one of MODE_UNIVERSAL, MODE_DEBUG, MODE_TRACE and MODE_DEBUG_TRACE of hpy.universal.",
             ));
         };
         load_file(module, name, path, spec, mode)
@@ -79,14 +78,19 @@ pub unsafe fn load_file(
     unsafe {
         let short_name = short_name(name)?;
         let file = file_path(path)?;
-        let context = context(mode, &short_name)?;
+        let contexts = contexts(mode)?;
         let tag = interpreter_tag();
-        let hpydef = match definition(&short_name, &file, context, &tag) {
+        let hpydef = match definition(&short_name, &file, contexts.outermost, &tag) {
             Ok(hpydef) => hpydef,
             Err(refusal) => return Err(refusal.raise(module, name, path)),
         };
-        let definition = module::definition(context, hpydef)?;
-        hpy_debug::loaded(context, &short_name, hpydef);
+        let definition = module::definition(contexts.outermost, hpydef)?;
+        if let Some(context) = contexts.debug {
+            hpy_debug::loaded(context, &short_name, hpydef);
+        }
+        if mode.trace {
+            hpy_trace::loaded(contexts.outermost, &short_name, hpydef);
+        }
         Owned::new(module::create(definition, spec)?)
     }
 }
@@ -111,7 +115,7 @@ unsafe fn short_name(name: *mut PyObject) -> Result<String> {
 }
 
 /// The path as the system sees it. Accepts what `os.fspath` does.
-unsafe fn file_path(path: *mut PyObject) -> Result<PathBuf> {
+pub unsafe fn file_path(path: *mut PyObject) -> Result<PathBuf> {
     let mut bytes = null_mut::<PyObject>();
     // SAFETY: the converter makes a bytes object without NUL inside, or raises.
     unsafe {
@@ -129,26 +133,26 @@ unsafe fn file_path(path: *mut PyObject) -> Result<PathBuf> {
     }
 }
 
-/// The context of a mode.
-unsafe fn context(mode: Mode, short_name: &str) -> Result<*mut HPyContext> {
-    match mode {
-        // SAFETY: the caller holds the interpreter.
-        Mode::Universal => return unsafe { hpy_cpython::context::universal() },
-        // SAFETY: as above.
-        Mode::Debug => return unsafe { debug::start::context() },
-        Mode::Trace => {}
-    }
-    let message = format!(
-        "hpy {VERSION} has no {} mode yet: load '{short_name}' in universal mode (unset the environment variable HPY, or \
-         pass mode=MODE_UNIVERSAL)",
-        mode.name()
-    );
+/// The contexts of a mode.
+struct Contexts {
+    /// What the binary is initialised with.
+    outermost: *mut HPyContext,
+    /// Debug mode's, which may be below trace mode's.
+    debug: Option<*mut HPyContext>,
+}
+
+unsafe fn contexts(mode: Mode) -> Result<Contexts> {
     // SAFETY: the caller holds the interpreter.
     unsafe {
-        let message = Owned::str(&message)?;
-        PyErr_SetObject(PyExc_NotImplementedError, message.as_ptr());
+        let debug = if mode.debug { Some(debug::start::context(mode.trace.into())?) } else { None };
+        let outermost = match (debug, mode.trace) {
+            (None, false) => hpy_cpython::context::universal()?,
+            (Some(debug), false) => debug,
+            (Some(debug), true) => trace::context(debug, true),
+            (None, true) => trace::context(hpy_cpython::context::below_layers()?, false),
+        };
+        Ok(Contexts { outermost, debug })
     }
-    Err(PythonError)
 }
 
 /// `cp311`, with the letters of special builds behind it; what a hybrid binary for this interpreter has in its name.

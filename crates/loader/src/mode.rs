@@ -1,58 +1,78 @@
 //! Modes, and the environment variable that chooses them.
 
 use core::ffi::{CStr, c_int};
+use std::sync::{Mutex, PoisonError};
 
-/// What a binary is run with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
-    Universal,
-    Debug,
-    Trace,
+/// What a binary is run with: the runtime alone, or with layers over it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Mode {
+    pub debug: bool,
+    /// Over debug mode, if that is there as well: what debug mode does is not the extension's doing.
+    pub trace: bool,
 }
 
+const UNIVERSAL: Mode = Mode { debug: false, trace: false };
+const DEBUG: Mode = Mode { debug: true, trace: false };
+const TRACE: Mode = Mode { debug: false, trace: true };
+const DEBUG_TRACE: Mode = Mode { debug: true, trace: true };
+
 /// The constants of `hpy.universal`.
-pub const NAMES: [(&CStr, Mode); 3] =
-    [(c"MODE_UNIVERSAL", Mode::Universal), (c"MODE_DEBUG", Mode::Debug), (c"MODE_TRACE", Mode::Trace)];
+pub const NAMES: [(&CStr, Mode); 4] = [
+    (c"MODE_UNIVERSAL", UNIVERSAL),
+    (c"MODE_DEBUG", DEBUG),
+    (c"MODE_TRACE", TRACE),
+    (c"MODE_DEBUG_TRACE", DEBUG_TRACE),
+];
 
 impl Mode {
     pub fn number(self) -> c_int {
-        match self {
-            Mode::Universal => 0,
-            Mode::Debug => 1,
-            Mode::Trace => 2,
-        }
+        c_int::from(self.debug) + 2 * c_int::from(self.trace)
     }
 
     pub fn from_number(number: c_int) -> Option<Mode> {
         NAMES.into_iter().map(|(_, mode)| mode).find(|mode| mode.number() == number)
     }
 
-    pub fn name(self) -> &'static str {
+    /// What is behind "Loading 'mod' in HPy universal mode".
+    pub fn log_suffix(self) -> &'static CStr {
         match self {
-            Mode::Universal => "universal",
-            Mode::Debug => "debug",
-            Mode::Trace => "trace",
+            UNIVERSAL => c"",
+            DEBUG => c" with a debug context",
+            TRACE => c" with a trace context",
+            DEBUG_TRACE => c" with a debug and a trace context",
         }
     }
 
     fn from_name(name: &str) -> Option<Mode> {
-        NAMES.into_iter().map(|(_, mode)| mode).find(|mode| mode.name().eq_ignore_ascii_case(name.trim()))
+        match name.trim().to_ascii_lowercase().as_str() {
+            "universal" => Some(UNIVERSAL),
+            "debug" => Some(DEBUG),
+            "trace" => Some(TRACE),
+            "debug+trace" | "trace+debug" => Some(DEBUG_TRACE),
+            _ => None,
+        }
+    }
+
+    /// With the layers of both.
+    pub fn and(self, other: Mode) -> Mode {
+        Mode { debug: self.debug || other.debug, trace: self.trace || other.trace }
     }
 }
 
 /// What the value of `HPY` may look like, for people.
-pub const GRAMMAR: &str = "HPY is one of 'universal', 'debug' and 'trace', for all modules, or a list such as \
-                           'mymodule:debug,other:trace', where modules that it does not name are universal";
+pub const GRAMMAR: &str = "HPY is a mode for all modules, or a list 'module:mode,module:mode', where modules that it does not name \
+                           are universal. A mode is 'universal', 'debug', 'trace' or 'debug+trace'. For instance: HPY=debug or \
+                           HPY=mymodule:debug,other:trace";
 
 /// The mode of a module, by its short name. None for a value that is not as [`GRAMMAR`] says.
 pub fn from_environment(value: &str, module: &str) -> Option<Mode> {
     if value.trim().is_empty() {
-        return Some(Mode::Universal);
+        return Some(UNIVERSAL);
     }
     if !value.contains(':') {
         return Mode::from_name(value);
     }
-    let mut found = Mode::Universal;
+    let mut found = UNIVERSAL;
     for item in value.split(',') {
         let (name, mode) = item.split_once(':')?;
         let mode = Mode::from_name(mode)?;
@@ -61,4 +81,27 @@ pub fn from_environment(value: &str, module: &str) -> Option<Mode> {
         }
     }
     Some(found)
+}
+
+/// Modules that are traced whatever the environment says: all of them, or those with these names.
+static TRACED: Mutex<Option<Traced>> = Mutex::new(None);
+
+pub enum Traced {
+    All,
+    Named(Vec<String>),
+}
+
+/// From now on these are traced when they are imported; none for what the environment says.
+pub fn set_traced(traced: Option<Traced>) {
+    *TRACED.lock().unwrap_or_else(PoisonError::into_inner) = traced;
+}
+
+/// What is asked for a module beside what the environment says. It may be known by its full name or by the last part of that.
+pub fn asked_for(full_name: &str, short_name: &str) -> Mode {
+    let trace = match &*TRACED.lock().unwrap_or_else(PoisonError::into_inner) {
+        None => false,
+        Some(Traced::All) => true,
+        Some(Traced::Named(names)) => names.iter().any(|name| name == full_name || name == short_name),
+    };
+    Mode { trace, ..UNIVERSAL }
 }

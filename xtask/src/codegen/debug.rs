@@ -4,13 +4,12 @@ use std::fmt::Write;
 
 use super::rust::{arguments, ident, rust_params, rust_result, source};
 use crate::ctype::{CType, Decl};
-use crate::spec::{Fails, Family, Function, Member, Ownership, Signature, Spec, Value};
+use crate::spec::{Fails, Family, Function, Ownership, Spec, Value};
 
 pub fn sources(spec: &Spec) -> Vec<(&'static str, String)> {
     vec![
         ("crates/debug/src/autogen_misuses.rs", misuses(spec)),
         ("crates/debug/src/autogen_functions.rs", functions(spec)),
-        ("crates/debug/src/autogen_enter.rs", enter(spec)),
     ]
 }
 
@@ -70,33 +69,7 @@ fn is_regular(spec: &Spec, function: &Function) -> bool {
 }
 
 fn functions(spec: &Spec) -> String {
-    let mut body = String::from("use hpy_abi::MEMBER_COUNT;\n");
-    body += "/// A function of the API.\npub struct Described {\npub name: &'static str,\npub params: &'static [&'static str],\n\
-             /// It may be called with an exception pending.\npub pending: bool,\n}\n\n\
-             /// By the index of the member.\npub static FUNCTIONS: [Described; MEMBER_COUNT] = [\n";
-    for member in spec.members() {
-        match member {
-            Member::Constant(constant) => {
-                writeln!(body, "Described {{ name: {:?}, params: &[], pending: true }},", constant.name).unwrap();
-            }
-            Member::Function(function) => {
-                let names: Vec<_> = function.params().iter().map(|param| format!("{:?}", param.name)).collect();
-                writeln!(
-                    body,
-                    "Described {{ name: {:?}, params: &[{}], pending: {} }},",
-                    function.name,
-                    names.join(", "),
-                    function.pending
-                )
-                .unwrap();
-            }
-        }
-    }
-    body += "];\n\n/// The indices of members, for what is checked by hand.\npub mod member {\n";
-    for function in spec.functions().filter(|function| !is_regular(spec, function) && !function.runtime_only) {
-        writeln!(body, "pub const {}: u16 = {};", function.member, function.index).unwrap();
-    }
-    body += "}\n\n";
+    let mut body = String::new();
     for family in &spec.families {
         let regular: Vec<_> = family.functions.iter().filter(|function| is_regular(spec, function)).collect();
         if !regular.is_empty() {
@@ -116,7 +89,7 @@ fn family_macro(spec: &Spec, family: &Family, functions: &[&Function]) -> String
 }
 
 /// What a function returns that failed.
-fn failure(function: &Function) -> String {
+pub(super) fn failure(function: &Function) -> String {
     let result = Decl::parse_type(function.member_returns());
     let minus_one = matches!(function.fails, Fails::MinusOne | Fails::MinusOneWithError);
     match result.to_rust().as_str() {
@@ -213,89 +186,4 @@ fn checked(spec: &Spec, function: &Function) -> String {
         rust_params(function),
         rust_result(function)
     )
-}
-
-/// The entries of signatures that are nothing but handles and numbers.
-fn enter(spec: &Spec) -> String {
-    let (mut entries, mut arms) = (String::new(), String::new());
-    for signature in &spec.signatures {
-        if let Some(text) = entry(signature) {
-            entries += &text;
-            let name = signature.short_name().to_lowercase();
-            writeln!(arms, "{} => transmute::<HPyFunc_{name}, HPyCFunction>(Some(enter_{name})),", signature.name)
-                .unwrap();
-        }
-    }
-    let body = format!(
-        "use core::ffi::{{c_char, c_int, c_void}};
-use core::mem::transmute;
-use hpy_abi::*;
-use crate::enter::{{Entry, KEYWORDS}};
-
-{entries}
-
-/// What the inner runtime calls for a function of this signature.
-pub fn entry_of(signature: HPyFunc_Signature) -> HPyCFunction {{
-    // SAFETY: function pointers are cast back to what they are before they are called.
-    unsafe {{
-        match signature {{
-            {arms}
-            _ => None,
-        }}
-    }}
-}}
-"
-    );
-    source("spec/signatures.toml", "Where the inner runtime calls functions of extensions.", &body)
-}
-
-fn entry(signature: &Signature) -> Option<String> {
-    let (result, params) = signature.implementation()?;
-    let short = signature.short_name().to_lowercase();
-    // Without a context there are no handles; buffers have one inside.
-    if params.first()?.ty.base != "HPyContext" || short.ends_with("bufferproc") {
-        return None;
-    }
-    let params = &params[1..];
-    let (mut declared, mut passed, mut opened) = (String::new(), String::new(), String::new());
-    let mut position = 0;
-    for (index, param) in params.iter().enumerate() {
-        let name = if param.name.is_empty() { format!("arg{index}") } else { ident(&param.name) };
-        write!(declared, ", {name}: {}", param.ty.to_rust()).unwrap();
-        write!(passed, ", {name}").unwrap();
-        if param.ty.base != "HPy" {
-            continue;
-        }
-        if param.ty.is_pointer() {
-            let count = ident(&params[index + 1].name);
-            let sign = if params[index + 1].ty.base == "HPy_ssize_t" { ".cast_unsigned()" } else { "" };
-            let names = if short == "keywords" { "kwnames" } else { "HPy::NULL" };
-            writeln!(opened, "let {name} = entry.arguments({name}, {count}{sign}, {names});").unwrap();
-        } else {
-            let place = if name.starts_with("kw") { "KEYWORDS".to_string() } else { position.to_string() };
-            writeln!(opened, "let {name} = entry.argument({name}, {place});").unwrap();
-            position += 1;
-        }
-    }
-    let call = format!("f(entry.context(){passed})");
-    let rust_result = Decl::parse_type(&result).to_rust();
-    let (arrow, finish) = match rust_result.as_str() {
-        "()" => (String::new(), format!("{call};\nentry.finish();")),
-        "HPy" => (" -> HPy".to_string(), format!("let result = {call};\nentry.finish_handle(result)")),
-        number => {
-            let bound = |index: usize, name: &str| {
-                signature.result.get(index).map_or(format!("{number}::{name}"), i64::to_string)
-            };
-            (
-                format!(" -> {number}"),
-                format!("let result = {call};\nentry.finish_number(result, {}, {})", bound(0, "MIN"), bound(1, "MAX")),
-            )
-        }
-    };
-    Some(format!(
-        "unsafe extern \"C\" fn enter_{short}(_ctx: *mut HPyContext{declared}){arrow} {{\n\
-         // SAFETY: the inner runtime passes what the signature says, of which the function is.\nunsafe {{\n\
-         let mut entry = Entry::new();\n{opened}\
-         let f = transmute::<HPyCFunction, HPyFunc_{short}>(entry.function).unwrap_unchecked();\n{finish}\n}}\n}}\n"
-    ))
 }

@@ -3,8 +3,10 @@
 mod c;
 mod cpython;
 mod debug;
+mod layer;
 mod reference;
 mod rust;
+mod trace;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -78,7 +80,8 @@ fn generate(spec: &Spec) -> Result<Vec<Output>, String> {
     for (name, text) in c::headers(spec).into_iter().chain(cpython::headers(spec)) {
         outputs.push(Output { path: include.join(name), text });
     }
-    for (path, text) in rust::sources(spec).into_iter().chain(debug::sources(spec)) {
+    let layers = [layer::sources(spec), debug::sources(spec), trace::sources(spec)].into_iter().flatten();
+    for (path, text) in rust::sources(spec).into_iter().chain(layers) {
         outputs.push(Output { path: path.into(), text: rustfmt(&text).map_err(|error| format!("{path}: {error}"))? });
     }
     for (name, text) in reference::pages(spec) {

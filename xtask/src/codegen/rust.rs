@@ -291,7 +291,7 @@ const _: () = {{
 }
 
 /// The trait that holds a family's functions.
-fn trait_name(family: &Family) -> String {
+pub(super) fn trait_name(family: &Family) -> String {
     let mut name = family.name.clone();
     name[..1].make_ascii_uppercase();
     name

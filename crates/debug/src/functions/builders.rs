@@ -4,10 +4,10 @@ use hpy_abi::runtime::Builder;
 use hpy_abi::*;
 
 use crate::Debug;
-use crate::autogen_functions::member;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::slot::{self, Kind, Slot};
+use hpy_layer::member;
 
 /// What stands for a new builder; 0 for one that could not be made.
 unsafe fn opened(call: Call, kind: Kind, inner: isize, size: HPy_ssize_t) -> isize {

@@ -7,10 +7,13 @@ use hpy_abi::runtime::{Call as Calls, Capsule, Contextvar, Tuple};
 use hpy_abi::*;
 
 use crate::Debug;
-use crate::autogen_functions::{checked_call, checked_capsule, checked_contextvar, checked_tuple, member};
+use crate::autogen_functions::{checked_call, checked_capsule, checked_contextvar, checked_tuple};
 use crate::autogen_misuses::Misuse;
 use crate::call::{Call, array};
-use crate::{enter, names};
+use hpy_layer::member;
+use hpy_layer::names;
+
+use crate::enter;
 
 /// How many values follow the positional arguments. None after a report.
 unsafe fn keyword_count(call: Call, names: HPy, position: usize) -> Option<usize> {

@@ -6,11 +6,12 @@ use core::ptr::null;
 use hpy_abi::runtime::{Bytes, Error, Unicode};
 use hpy_abi::*;
 
-use crate::autogen_functions::{checked_bytes, checked_error, checked_unicode, member};
+use crate::autogen_functions::{checked_bytes, checked_error, checked_unicode};
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::slot;
 use crate::{Debug, memory};
+use hpy_layer::member;
 
 /// Keeps a copy of an object's contents for as long as the handle is open, and gives its address.
 ///

@@ -6,10 +6,11 @@ use hpy_abi::runtime::{Handle, Legacy};
 use hpy_abi::*;
 
 use crate::Debug;
-use crate::autogen_functions::{checked_handle, member};
+use crate::autogen_functions::checked_handle;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::slot::{self, Kind, Slot};
+use hpy_layer::member;
 
 /// The slot of a handle that is about to be closed. None if it is not to be, which has been reported.
 fn to_close(call: Call, h: HPy, position: usize) -> Option<(u32, &'static Slot)> {

@@ -17,6 +17,7 @@ use hpy_abi::*;
 use crate::Debug;
 use crate::autogen_functions::*;
 use crate::call::Call;
+use hpy_layer::member;
 
 impl Attribute for Debug {
     checked_attribute!();

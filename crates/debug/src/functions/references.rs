@@ -4,11 +4,11 @@ use hpy_abi::runtime::{Field, Global};
 use hpy_abi::*;
 
 use crate::Debug;
-use crate::autogen_functions::member;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::slot::Token;
 use crate::{fields, structs};
+use hpy_layer::member;
 
 impl Field for Debug {
     unsafe extern "C" fn ctx_Field_Store(
@@ -73,7 +73,7 @@ unsafe fn owns(call: Call, target: HPy, field: *mut HPyField) -> bool {
         let holds = |of: &structs::Type, other: usize| other != data && (other..other + of.size).contains(&address);
         let elsewhere = !inside && structs::any_open(call, holds);
         let other = if inside { None } else { structs::around(address).filter(|other| *other != data) };
-        if !inside && fields::owner_of(address).is_none() && crate::place::is_static(address) {
+        if !inside && fields::owner_of(address).is_none() && hpy_layer::place::is_static(address) {
             let what = "a field that lies in static memory and in no object's struct";
             return call.complain(Misuse::WrongOwner, what, 1, None);
         }

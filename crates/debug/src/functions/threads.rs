@@ -6,11 +6,11 @@ use hpy_abi::runtime::Thread;
 use hpy_abi::*;
 
 use crate::Debug;
-use crate::autogen_functions::member;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::slot::{self, Kind};
 use crate::thread::LEFT;
+use hpy_layer::member;
 
 impl Thread for Debug {
     unsafe extern "C" fn ctx_LeavePythonExecution(ctx: *mut HPyContext) -> HPyThreadState {

@@ -6,10 +6,10 @@ use hpy_abi::runtime::Tracker;
 use hpy_abi::*;
 
 use crate::Debug;
-use crate::autogen_functions::member;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::slot::{self, Kind, Slot};
+use hpy_layer::member;
 
 /// An open tracker's slot. None after a report.
 fn tracker(call: Call, ht: HPyTracker) -> Option<(u32, &'static Slot)> {

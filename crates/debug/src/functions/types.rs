@@ -8,10 +8,11 @@ use hpy_abi::*;
 
 use super::data;
 use crate::Debug;
-use crate::autogen_functions::{checked_type, member};
+use crate::autogen_functions::checked_type;
 use crate::autogen_misuses::Misuse;
 use crate::call::{Call, array};
 use crate::{sites, slot, structs};
+use hpy_layer::member;
 
 const UNKNOWN: &str = "an unknown shape";
 

@@ -10,9 +10,9 @@ use hpy_abi::HPy;
 use hpy_cpython::handle::{new_ref, to_object};
 use hpy_cpython::module::Result;
 use hpy_debug::{ROOM, Value};
-use pyo3_ffi::compat::PyThreadState_GetUnchecked;
 use pyo3_ffi::*;
 
+use crate::interpreter::{Pending, holds_interpreter, interpreter, line, rust_text};
 use crate::owned::Owned;
 
 /// CPython, for the debug layer.
@@ -54,74 +54,6 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.set(false);
-    }
-}
-
-/// The pending exception, if there is one, put aside until this is dropped.
-struct Pending {
-    class: *mut PyObject,
-    value: *mut PyObject,
-    traceback: *mut PyObject,
-}
-
-#[allow(deprecated, reason = "what replaces these functions is newer than 3.9")]
-impl Pending {
-    /// # Safety
-    /// The caller holds the interpreter, now and when this is dropped.
-    unsafe fn put_aside() -> Pending {
-        let mut pending = Pending { class: null_mut(), value: null_mut(), traceback: null_mut() };
-        // SAFETY: as this function's.
-        unsafe { PyErr_Fetch(&mut pending.class, &mut pending.value, &mut pending.traceback) };
-        pending
-    }
-
-    /// Whether it is a misuse's with this report.
-    ///
-    /// # Safety
-    /// The caller holds the interpreter.
-    unsafe fn tells(&self, text: &str) -> bool {
-        if self.value.is_null() {
-            return false;
-        }
-        // SAFETY: the exception is alive. Any object may stand here, and most have no such attribute.
-        unsafe {
-            let report = Owned::new(PyObject_GetAttrString(self.value, c"report".as_ptr()));
-            let is_same = report.is_ok_and(|report| {
-                PyUnicode_Check(report.as_ptr()) != 0 && report.as_str().is_ok_and(|report| report == text)
-            });
-            PyErr_Clear();
-            is_same
-        }
-    }
-
-    /// Takes the exception itself, and leaves none.
-    ///
-    /// # Safety
-    /// The caller holds the interpreter.
-    unsafe fn into_exception(mut self) -> Option<Owned> {
-        if self.class.is_null() {
-            return None;
-        }
-        // SAFETY: the references are ours. Normalizing gives one exception, maybe another than it was; it has no traceback yet.
-        unsafe {
-            PyErr_NormalizeException(&mut self.class, &mut self.value, &mut self.traceback);
-            if !self.traceback.is_null() {
-                PyException_SetTraceback(self.value, self.traceback);
-            }
-            let exception = Owned::new(new_ref(self.value)).ok();
-            for part in [&mut self.class, &mut self.value, &mut self.traceback] {
-                Py_XDECREF(core::mem::replace(part, null_mut()));
-            }
-            exception
-        }
-    }
-}
-
-impl Drop for Pending {
-    #[allow(deprecated, reason = "what replaces this function is newer than 3.9")]
-    fn drop(&mut self) {
-        // SAFETY: the references are ours and handed back; whoever made this holds the interpreter.
-        unsafe { PyErr_Restore(self.class, self.value, self.traceback) };
     }
 }
 
@@ -209,18 +141,6 @@ unsafe fn start_of(object: *mut PyObject) -> Result<Owned> {
     }
 }
 
-/// The text of a str, with escapes for lone surrogates. None for anything else.
-unsafe fn rust_text(text: &Owned) -> Option<String> {
-    // SAFETY: the object is alive; the bytes are copied while it is.
-    unsafe {
-        let bytes = PyUnicode_AsEncodedString(text.as_ptr(), c"utf-8".as_ptr(), c"backslashreplace".as_ptr());
-        let bytes = Owned::new(bytes).ok()?;
-        let length = PyBytes_Size(bytes.as_ptr()).cast_unsigned();
-        let bytes = core::slice::from_raw_parts(PyBytes_AsString(bytes.as_ptr()).cast(), length);
-        Some(String::from_utf8_lossy(bytes).into_owned())
-    }
-}
-
 /// A report has one line for an object, and terminals do things at control characters.
 fn in_one_line(text: &str) -> String {
     let joined =
@@ -244,21 +164,9 @@ unsafe fn type_name(class: *mut PyTypeObject) -> String {
 
 /// Where Python code is: `app.py:12 in main`.
 unsafe fn python_place() -> Option<String> {
-    // SAFETY: debug mode holds the interpreter here. The frame is borrowed from it, and stays while we are called.
-    unsafe {
-        let _pending = Pending::put_aside();
-        let frame = PyEval_GetFrame();
-        if frame.is_null() {
-            return None;
-        }
-        let line = PyFrame_GetLineNumber(frame);
-        let code = Owned::new(PyFrame_GetCode(frame).cast()).ok()?;
-        let text = |attribute: &CStr| {
-            let value = Owned::new(PyObject_GetAttrString(code.as_ptr(), attribute.as_ptr()));
-            value.ok().and_then(|value| rust_text(&value))
-        };
-        Some(format!("{}:{line} in {}", text(c"co_filename")?, text(c"co_name")?))
-    }
+    // SAFETY: debug mode holds the interpreter here.
+    let line = unsafe { line() }?;
+    Some(format!("{}:{} in {}", line.file, line.line, line.function))
 }
 
 /// Raises `hpy.debug.HPyDebugError`. What was pending becomes its context.
@@ -305,46 +213,6 @@ unsafe fn debug_error(identifier: &str, text: &str) -> Result<Owned> {
             }
         }
         Ok(error)
-    }
-}
-
-/// Whether this thread holds the interpreter.
-unsafe fn holds_interpreter() -> bool {
-    // SAFETY: these functions look at thread states, and can be called on any thread.
-    unsafe {
-        let current = PyThreadState_GetUnchecked();
-        if current.is_null() {
-            return false;
-        }
-        let own = PyGILState_GetThisThreadState();
-        if own == current || current_is_of_this_thread() {
-            return true;
-        }
-        // Before 3.12 the current state is that of whatever thread holds the GIL. A thread without a state of its own doesn't.
-        // One with several, in subinterpreters, may hold it with another than this: CPython can't tell, and says yes.
-        !own.is_null() && PyGILState_Check() != 0
-    }
-}
-
-/// Since 3.12, each thread has its own current state, if it holds an interpreter.
-fn current_is_of_this_thread() -> bool {
-    // SAFETY: a static string that starts with the version.
-    let version = unsafe { CStr::from_ptr(Py_GetVersion()) };
-    let mut numbers = version.to_bytes().split(|byte| !byte.is_ascii_digit());
-    let mut number = || numbers.next().and_then(|digits| str::from_utf8(digits).ok()?.parse::<u32>().ok());
-    (number(), number()) >= (Some(3), Some(12))
-}
-
-/// The number of the interpreter that this thread holds, from 1; 0 if it holds none. No number is used again.
-unsafe fn interpreter() -> usize {
-    // SAFETY: the state is null, or that of a running interpreter.
-    unsafe {
-        let current = PyThreadState_GetUnchecked();
-        if current.is_null() {
-            return 0;
-        }
-        let id = PyInterpreterState_GetID(PyThreadState_GetInterpreter(current));
-        usize::try_from(id).map_or(0, |id| id + 1)
     }
 }
 

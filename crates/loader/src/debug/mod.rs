@@ -18,6 +18,7 @@ use hpy_debug::inspect::{self, Callback};
 use hpy_debug::policy::{self, Action};
 use pyo3_ffi::*;
 
+use crate::binding::{append, entry, error, none, publish, set_attribute, size_of_argument, text_of, type_name_of};
 use crate::owned::Owned;
 use crate::{Static, method};
 
@@ -34,19 +35,7 @@ pub unsafe fn add_to(universal: *mut PyObject) -> Result<()> {
         let handle_type = Owned::new(PyType_FromSpec(HANDLE_SPEC.0.get()))?;
         set_attribute(module.as_ptr(), c"DebugHandle", &handle_type)?;
         (*state(module.as_ptr())).handle_type = handle_type.into_raw();
-        set_attribute(universal, c"_debug", &module)?;
-        if PyDict_SetItemString(PyImport_GetModuleDict(), NAME.as_ptr(), module.as_ptr()) < 0 {
-            return Err(PythonError);
-        }
-    }
-    Ok(())
-}
-
-unsafe fn set_attribute(object: *mut PyObject, name: &CStr, value: &Owned) -> Result<()> {
-    // SAFETY: the objects are alive.
-    match unsafe { PyObject_SetAttrString(object, name.as_ptr(), value.as_ptr()) } {
-        0 => Ok(()),
-        _ => Err(PythonError),
+        publish(universal, c"_debug", NAME, &module)
     }
 }
 
@@ -97,17 +86,6 @@ static DEFINITION: Static<PyModuleDef> = Static(core::cell::UnsafeCell::new(PyMo
     m_clear: Some(clear),
     m_free: Some(free),
 }));
-
-/// A function or method of one argument, an object or a tuple, that returns `Result`. CPython wants null for an error.
-macro_rules! entry {
-    ($name:literal, $function:path, $flags:expr, $doc:expr) => {{
-        unsafe extern "C" fn entry(this: *mut PyObject, argument: *mut PyObject) -> *mut PyObject {
-            // SAFETY: CPython passes the module or instance, and what the flags say.
-            unsafe { $function(this, argument) }.map_or(null_mut(), Owned::into_raw)
-        }
-        method($name, PyMethodDefPointer { PyCFunction: entry }, $flags, $doc)
-    }};
-}
 
 static METHODS: Static<[PyMethodDef; 15]> = Static(core::cell::UnsafeCell::new([
     entry!(
@@ -209,47 +187,11 @@ static METHODS: Static<[PyMethodDef; 15]> = Static(core::cell::UnsafeCell::new([
     PyMethodDef::zeroed(),
 ]));
 
-unsafe fn none() -> Result<Owned> {
-    // SAFETY: None is alive; the caller holds the interpreter.
-    unsafe { Owned::from_borrowed(Py_None()) }
-}
-
-/// Sets an exception.
-unsafe fn error(class: *mut PyObject, text: &str) -> PythonError {
-    // SAFETY: the caller holds the interpreter. Without memory for the text there is a MemoryError instead.
-    unsafe {
-        if let Ok(text) = Owned::str(text) {
-            PyErr_SetObject(class, text.as_ptr());
-        }
-    }
-    PythonError
-}
-
 unsafe fn generation_of(argument: *mut PyObject) -> Result<i64> {
     // SAFETY: the argument is alive.
     unsafe {
         let generation = PyLong_AsLongLong(argument);
         if generation == -1 && !PyErr_Occurred().is_null() { Err(PythonError) } else { Ok(generation) }
-    }
-}
-
-unsafe fn size_of_argument(argument: *mut PyObject) -> Result<usize> {
-    // SAFETY: the argument is alive.
-    unsafe {
-        let size = PyLong_AsSize_t(argument);
-        if size == usize::MAX && !PyErr_Occurred().is_null() { Err(PythonError) } else { Ok(size) }
-    }
-}
-
-/// The text of a str; TypeError for anything else, with `what` it should have been.
-unsafe fn text_of(argument: *mut PyObject, what: &str) -> Result<String> {
-    // SAFETY: the argument is alive.
-    unsafe {
-        if PyUnicode_Check(argument) == 0 {
-            let given = CStr::from_ptr((*Py_TYPE(argument)).tp_name).to_string_lossy();
-            return Err(error(PyExc_TypeError, &format!("{what} has to be a str, not {given}")));
-        }
-        Ok(Owned::from_borrowed(argument)?.as_str()?.to_string())
     }
 }
 
@@ -326,7 +268,7 @@ unsafe fn set_callback(which: Callback, function: *mut PyObject) -> Result<Owned
         } else if PyCallable_Check(function) != 0 {
             inspect::set_callback(which, to_handle(new_ref(function)));
         } else {
-            let given = CStr::from_ptr((*Py_TYPE(function)).tp_name).to_string_lossy();
+            let given = type_name_of(function);
             return Err(error(PyExc_TypeError, &format!("a callable or None is wanted here, not {given}")));
         }
         none()
@@ -408,11 +350,6 @@ unsafe fn kept(handle: HPy) -> Result<Owned> {
     let object = to_object(handle);
     // SAFETY: the object is null or alive.
     unsafe { if object.is_null() { none() } else { Owned::from_borrowed(object) } }
-}
-
-unsafe fn append(list: &Owned, item: Owned) -> Result<()> {
-    // SAFETY: both are alive.
-    if unsafe { PyList_Append(list.as_ptr(), item.as_ptr()) } < 0 { Err(PythonError) } else { Ok(()) }
 }
 
 /// An instance of `DebugHandle`.

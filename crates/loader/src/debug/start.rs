@@ -17,11 +17,11 @@ use crate::{Static, method};
 /// The settings of debug mode.
 const SETTINGS: &str = "HPY_DEBUG";
 
-/// The context that binaries in debug mode are initialised with.
+/// The context of debug mode, for binaries or for so many layers over it.
 ///
 /// # Safety
 /// The caller holds the interpreter.
-pub unsafe fn context() -> Result<*mut HPyContext> {
+pub unsafe fn context(level: usize) -> Result<*mut HPyContext> {
     static STARTED: AtomicBool = AtomicBool::new(false);
     // SAFETY: as this function's.
     unsafe {
@@ -35,7 +35,7 @@ pub unsafe fn context() -> Result<*mut HPyContext> {
             tell_at_exit()?;
             STARTED.store(true, Ordering::Release);
         }
-        let ctx = hpy_debug::context(hpy_cpython::context::below_layers()?, &HOST);
+        let ctx = hpy_debug::context(hpy_cpython::context::below_layers()?, &HOST, level);
         if ctx.is_null() { Err(PythonError) } else { Ok(ctx) }
     }
 }

@@ -1,0 +1,29 @@
+//! What the modes that lie over a runtime have in common, debug mode and trace mode.
+//!
+//! A layer gives binaries contexts of its own. Each of these points to a frame of the layer, and lies over an inner context, which is
+//! the runtime's or that of another layer. Two layers may lie over each other, trace mode over debug mode.
+//!
+//! * [`entry`] is the way in: the binary's trampoline asks the layer's context, the layer asks the inner one, and so on down to the
+//!   runtime, which calls back up the same way.
+//! * [`record_calls!`] makes the stubs that note where each call of the API comes from. Only the outermost layer sees that; it tells the one
+//!   below by writing to the first word of its frame.
+//! * [`names`] knows the functions of extensions by their names, and [`place`] the lines of their sources.
+//! * [`MEMBERS`] are the members of the context.
+#![allow(non_upper_case_globals, reason = "the API keeps its C names")]
+
+mod autogen_enter;
+mod autogen_members;
+
+pub mod entry;
+pub mod names;
+pub mod owner;
+pub mod place;
+mod record;
+
+pub use autogen_enter::entry_of;
+pub use autogen_members::{Described, MEMBERS, member};
+
+/// The indices of members that are handles.
+pub fn constants() -> impl Iterator<Item = usize> {
+    MEMBERS.iter().enumerate().filter(|(_, member)| !member.is_function).map(|(index, _)| index)
+}

@@ -1,0 +1,157 @@
+//! What has been counted, for people and programs: the trees of all threads in one.
+
+use std::collections::HashMap;
+
+use hpy_layer::{MEMBERS, names, place};
+use serde::Serialize;
+
+use crate::node::{Node, What};
+use crate::{Line, clock, thread};
+
+/// Calls of one function from one place. Times are in nanoseconds.
+#[derive(Serialize, Default, Debug)]
+pub struct Entry {
+    /// `function` for an extension's, `api` for one of the API.
+    pub kind: &'static str,
+    /// `wordcount.count`, `HPy_Add`
+    pub name: String,
+    /// The line of Python that an extension's function is called from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<Line>,
+    /// The line of C that a function of the API is called from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// The name that a function of the API was given at the first call, where it takes one in C.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    pub calls: u64,
+    #[serde(rename = "self")]
+    pub own: u64,
+    pub total: u64,
+    pub raised: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub opened: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub closed: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Entry>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The texts of nodes, which are looked up once.
+#[derive(Default)]
+pub struct Names {
+    known: HashMap<*const Node, (String, String)>,
+}
+
+impl Names {
+    /// The name of the function, and where it is called from.
+    pub fn of(&mut self, node: &'static Node) -> (&str, &str) {
+        let make = || {
+            let place =
+                node.place().or_else(|| node.details.line.as_ref().map(|line| format!("{}:{}", line.file, line.line)));
+            (node.name(), place.unwrap_or_default())
+        };
+        let (name, place) = self.known.entry(core::ptr::from_ref(node)).or_insert_with(make);
+        (name, place)
+    }
+}
+
+impl Node {
+    /// What authors call the function.
+    pub fn name(&self) -> String {
+        match self.key.what() {
+            // A macro or an inline function goes on to some with an underscore.
+            What::Api(index) => {
+                MEMBERS.get(usize::from(index)).map_or("", |member| member.name.trim_start_matches('_')).to_string()
+            }
+            What::Function(id) => match names::by_id(id) {
+                Some(function) if !function.name.is_empty() => function.name.clone(),
+                Some(function) => place::describe(function.address + 1),
+                None => "outside of functions".to_string(),
+            },
+        }
+    }
+
+    /// The line of C that the API is called from: `snippet.c:17`.
+    pub fn place(&self) -> Option<String> {
+        let is_api = matches!(self.key.what(), What::Api(_)) && self.key.ip() != 0;
+        let ip = if is_api { place::authors(self.key.ip(), &self.details.stack) } else { 0 };
+        Some(place::place(ip)?.position())
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.key.what() {
+            What::Api(_) => "api",
+            What::Function(_) => "function",
+        }
+    }
+}
+
+/// All calls of all threads, those outside of functions first.
+pub fn calls() -> Vec<Entry> {
+    let roots: Vec<_> = thread::all().into_iter().map(|thread| thread.root).collect();
+    merged(&roots, &mut Names::default())
+}
+
+/// The children of some nodes, where those with the same name and place become one. The oldest first.
+fn merged(nodes: &[&'static Node], names: &mut Names) -> Vec<Entry> {
+    let mut groups: Vec<Vec<&'static Node>> = Vec::new();
+    let mut known: HashMap<(String, String, Option<Line>), usize> = HashMap::new();
+    for node in nodes {
+        let mut children: Vec<_> = node.children().collect();
+        children.reverse();
+        for child in children {
+            let (name, place) = names.of(child);
+            let key = (name.to_string(), place.to_string(), child.details.line.clone());
+            let group = *known.entry(key).or_insert(groups.len());
+            if group == groups.len() {
+                groups.push(Vec::new());
+            }
+            groups[group].push(child);
+        }
+    }
+    groups.iter().filter_map(|group| Some(entry(group.first()?, group, names))).collect()
+}
+
+fn entry(first: &'static Node, group: &[&'static Node], names: &mut Names) -> Entry {
+    let sum = |count: fn(&Node) -> u64| group.iter().map(|node| count(node)).sum::<u64>();
+    Entry {
+        kind: first.kind(),
+        name: names.of(first).0.to_string(),
+        line: first.details.line.clone(),
+        place: first.place(),
+        text: first.details.text.clone(),
+        calls: sum(|node| node.calls.get()),
+        own: clock::nanoseconds(sum(|node| node.own.get())),
+        total: clock::nanoseconds(sum(|node| node.total.get())),
+        raised: sum(|node| node.raised.get()),
+        opened: sum(|node| node.opened.get()),
+        closed: sum(|node| node.closed.get()),
+        children: merged(group, names),
+    }
+}
+
+/// As JSON.
+pub fn json() -> String {
+    serde_json::to_string(&calls()).unwrap_or_default()
+}
+
+/// Calls and nanoseconds of each function of the API, by its index.
+pub fn totals() -> Vec<(u64, u64)> {
+    let mut totals = vec![(0, 0); MEMBERS.len()];
+    let mut open: Vec<_> = thread::all().into_iter().map(|thread| thread.root).collect();
+    while let Some(node) = open.pop() {
+        if let What::Api(index) = node.key.what()
+            && let Some((calls, time)) = totals.get_mut(usize::from(index))
+        {
+            *calls += node.calls.get();
+            *time += node.total.get();
+        }
+        open.extend(node.children());
+    }
+    totals.into_iter().map(|(calls, time)| (calls, clock::nanoseconds(time))).collect()
+}

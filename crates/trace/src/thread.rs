@@ -1,0 +1,216 @@
+//! Threads, and the contexts that extensions get on them.
+
+use core::cell::{Cell, UnsafeCell};
+use core::ptr::{null, null_mut};
+use core::sync::atomic::{AtomicUsize, Ordering::*};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use hpy_abi::*;
+use hpy_layer::owner::owner;
+
+use crate::node::Node;
+use crate::timeline::Event;
+use crate::{Layer, clock};
+
+/// What a context of ours points to.
+#[repr(C)]
+pub struct Frame {
+    /// The return address of the last call through the context; written by the stubs of `record_calls`, which know that this is first.
+    pub ip: AtomicUsize,
+    pub inner: *mut HPyContext,
+    /// Where a layer below wants to know that address. Null over a runtime.
+    pub inner_ip: *const AtomicUsize,
+    pub(crate) layer: &'static Layer,
+    /// None for a context that is for all threads.
+    thread: Option<&'static Thread>,
+}
+
+impl Frame {
+    /// The calling thread.
+    #[inline(always)]
+    pub fn thread(&self) -> &'static Thread {
+        match self.thread {
+            Some(thread) if thread.owner.load(Relaxed) == owner() => thread,
+            _ => Thread::here(),
+        }
+    }
+}
+
+/// A context with its frame. Never freed.
+#[repr(C)]
+struct Block {
+    context: UnsafeCell<HPyContext>,
+    frame: Frame,
+}
+
+/// What is known of a thread. Never freed, but given to the next thread when one ends.
+pub struct Thread {
+    /// From 1.
+    pub number: usize,
+    owner: AtomicUsize,
+    pub root: &'static Node,
+    current: Cell<&'static Node>,
+    /// When the current node became that.
+    since: Cell<u64>,
+    /// Ticks that are nobody's.
+    lost: Cell<u64>,
+    /// In a Python function that is told of calls.
+    pub busy: Cell<bool>,
+    /// The contexts by their inner ones. Over a runtime there is but one of these.
+    contexts: UnsafeCell<HashMap<usize, &'static Block>>,
+    recent: Cell<(*mut HPyContext, *mut HPyContext)>,
+    /// How many handles each tracker has.
+    pub trackers: UnsafeCell<Vec<(isize, u64)>>,
+    pub events: Mutex<Vec<Event>>,
+}
+
+// SAFETY: cells are used by the thread itself; the rest is atomic or locked.
+unsafe impl Sync for Thread {}
+// SAFETY: as above; it is handed from a thread that ended to one that starts.
+unsafe impl Send for Thread {}
+
+/// A time on a thread, in ticks.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    pub now: u64,
+    /// How many of them were nobody's.
+    pub lost: u64,
+}
+
+impl Moment {
+    /// The ticks since another one that count.
+    #[inline(always)]
+    pub fn since(self, earlier: Moment) -> u64 {
+        self.now.wrapping_sub(earlier.now).wrapping_sub(self.lost.wrapping_sub(earlier.lost))
+    }
+}
+
+#[derive(Default)]
+struct Threads {
+    all: Vec<&'static Thread>,
+    idle: Vec<&'static Thread>,
+}
+
+static THREADS: Mutex<Threads> = Mutex::new(Threads { all: Vec::new(), idle: Vec::new() });
+
+/// Gives the thread back when it ends.
+struct Guard(&'static Thread);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = HERE.try_with(|here| here.set(null()));
+        self.0.owner.store(0, Relaxed);
+        THREADS.lock().unwrap_or_else(PoisonError::into_inner).idle.push(self.0);
+    }
+}
+
+thread_local! {
+    static HERE: Cell<*const Thread> = const { Cell::new(null()) };
+    static GUARD: Cell<Option<Guard>> = const { Cell::new(None) };
+}
+
+/// All threads that have called an extension, with those that have ended.
+pub fn all() -> Vec<&'static Thread> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner).all.clone()
+}
+
+impl Thread {
+    #[inline(always)]
+    pub fn here() -> &'static Thread {
+        // SAFETY: null or leaked.
+        let known = HERE.try_with(|here| unsafe { here.get().as_ref() }).ok().flatten();
+        known.unwrap_or_else(Thread::start)
+    }
+
+    #[cold]
+    fn start() -> &'static Thread {
+        let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = threads.idle.pop();
+        let thread = idle.unwrap_or_else(|| {
+            let root = Node::root();
+            let thread = Box::leak(Box::new(Thread {
+                number: threads.all.len() + 1,
+                owner: AtomicUsize::new(0),
+                root,
+                current: Cell::new(root),
+                since: Cell::new(0),
+                lost: Cell::new(0),
+                busy: Cell::new(false),
+                contexts: UnsafeCell::default(),
+                recent: Cell::new((null_mut(), null_mut())),
+                trackers: UnsafeCell::default(),
+                events: Mutex::default(),
+            }));
+            threads.all.push(thread);
+            thread
+        });
+        drop(threads);
+        thread.owner.store(owner(), Relaxed);
+        // What the thread before was in when it was ended from outside.
+        thread.current.set(thread.root);
+        thread.busy.set(false);
+        thread.since.set(clock::now());
+        // At the end of a thread there are no thread locals; such a one is not given back.
+        let _ = HERE.try_with(|here| here.set(thread));
+        let _ = GUARD.try_with(|guard| guard.set(Some(Guard(thread))));
+        thread
+    }
+
+    #[inline(always)]
+    pub fn current(&self) -> &'static Node {
+        self.current.get()
+    }
+
+    /// From now on time is spent in another node.
+    #[inline(always)]
+    pub fn go_to(&self, node: &'static Node) -> Moment {
+        let now = clock::now();
+        self.current.get().own.add(now.wrapping_sub(self.since.get()));
+        self.current.set(node);
+        self.since.set(now);
+        Moment { now, lost: self.lost.get() }
+    }
+
+    /// The time that has passed is nobody's.
+    pub fn forget_time(&self) {
+        let now = clock::now();
+        self.lost.set(self.lost.get().wrapping_add(now.wrapping_sub(self.since.get())));
+        self.since.set(now);
+    }
+
+    /// The context for calls whose inner one is this.
+    #[inline(always)]
+    pub(crate) fn context(&'static self, layer: &'static Layer, inner: *mut HPyContext) -> *mut HPyContext {
+        let (of, context) = self.recent.get();
+        if of == inner { context } else { self.another_context(layer, inner) }
+    }
+
+    #[cold]
+    fn another_context(&'static self, layer: &'static Layer, inner: *mut HPyContext) -> *mut HPyContext {
+        // SAFETY: the map is the thread's own, and nothing here runs other code.
+        let contexts = unsafe { &mut *self.contexts.get() };
+        let block = contexts.entry(inner.addr()).or_insert_with(|| Block::new(layer, inner, Some(self)));
+        let context = block.context.get();
+        self.recent.set((inner, context));
+        context
+    }
+}
+
+impl Block {
+    #[cold]
+    fn new(layer: &'static Layer, inner: *mut HPyContext, thread: Option<&'static Thread>) -> &'static Block {
+        // SAFETY: the contexts of a layer have the address of a frame there, which begins with the word for the address of a call.
+        let inner_ip = if layer.over_layer { unsafe { (*inner)._private.cast_const().cast() } } else { null() };
+        let frame = Frame { ip: AtomicUsize::new(0), inner, inner_ip, layer, thread };
+        let block = Box::leak(Box::new(Block { context: UnsafeCell::new(layer.table()), frame }));
+        // SAFETY: nobody has the context yet.
+        unsafe { (*block.context.get())._private = (&raw const block.frame).cast_mut().cast() };
+        block
+    }
+}
+
+/// A context that belongs to no thread: what a binary is initialised with, and its trampolines have.
+pub(crate) fn detached(layer: &'static Layer) -> *mut HPyContext {
+    Block::new(layer, layer.inner, None).context.get()
+}

@@ -1,0 +1,144 @@
+"""Patterns that are known to be slow, found in a recording."""
+
+from collections import defaultdict
+
+#: So often something has to happen to be worth a word.
+MANY = 100
+
+#: Functions of the API that have a quicker twin for the same name again and again.
+OBJECT_NAMES = {
+    "HPy_GetAttr_s": "HPy_GetAttr",
+    "HPy_HasAttr_s": "HPy_HasAttr",
+    "HPy_SetAttr_s": "HPy_SetAttr",
+    "HPy_GetItem_s": "HPy_GetItem",
+    "HPy_SetItem_s": "HPy_SetItem",
+    "HPy_DelItem_s": "HPy_DelItem",
+}
+
+NUMBERS = ("HPyLong_FromSsize_t", "HPyLong_FromSize_t", "HPyLong_FromInt64_t", "HPyLong_FromInt32_t")
+
+
+class Site:
+    """A place in C that calls a function of the API, in one function of an extension."""
+
+    def __init__(self, function, name, place):
+        self.function = function
+        self.name = name
+        self.place = place
+        self.text = None
+        self.calls = self.time = self.raised = 0
+
+    def __str__(self):
+        return f"{self.name} in {self.function}" + (f" ({self.place})" if self.place else "")
+
+
+class Function:
+    """What one function of an extension does with the API."""
+
+    def __init__(self, name):
+        self.name = name
+        self.calls = 0
+        self.sites = {}
+
+    def many(self, *names):
+        """The sites that call one of these often."""
+        return [site for site in self.sites.values() if site.name in names and site.calls >= MANY]
+
+    def calls_of(self, *names):
+        return sum(site.calls for site in self.sites.values() if site.name in names)
+
+
+def functions_of(recording):
+    functions = {}
+    for entry in recording.walk():
+        caller = entry.caller
+        if caller is None:
+            continue
+        function = functions.setdefault(caller.name, Function(caller.name))
+        if entry.kind == "function":
+            function.calls += entry.calls
+            continue
+        key = entry.name, entry.place
+        site = function.sites.setdefault(key, Site(caller.name, *key))
+        site.calls += entry.calls
+        site.time += entry.total_time
+        site.raised += entry.raised
+        site.text = site.text or entry.text
+    return functions.values()
+
+
+def names_in_c(function):
+    for site in function.many(*OBJECT_NAMES):
+        name = f" (first '{site.text}')" if site.text else ""
+        yield site, (
+            f"makes a str of the name each time{name}. Make it once, with HPyUnicode_FromString where the module is initialised, keep it "
+            f"in an HPyGlobal, and use {OBJECT_NAMES[site.name]}."
+        )
+
+
+def lists_by_append(function):
+    if function.calls_of("HPyList_New"):
+        for site in function.many("HPyList_Append"):
+            yield site, (
+                "builds a list item by item, which makes room for it again and again. Where the length is known, use HPyListBuilder_New, "
+                "HPyListBuilder_Set and HPyListBuilder_Build."
+            )
+
+
+def calls_with_tuples(function):
+    for site in function.many("HPy_CallTupleDict"):
+        yield site, "needs a tuple for the arguments. HPy_Call takes them in an array, without one."
+
+
+def indices_as_objects(function):
+    indices = function.calls_of(*NUMBERS)
+    for site in function.many("HPy_GetItem"):
+        if indices >= site.calls:
+            yield site, (
+                f"is called beside {indices:,} calls that make numbers. If these are indices: HPy_GetItem_i takes them as they are in C."
+            )
+
+
+def globals_in_loops(function):
+    for site in function.many("HPyGlobal_Load"):
+        if site.calls >= 10 * function.calls:
+            yield site, (
+                f"is called {site.calls // max(function.calls, 1):,} times in each call of the function. Load it once, before the loop."
+            )
+
+
+def exceptions_cleared(function):
+    for site in function.many("HPyErr_Clear"):
+        raising = max(function.sites.values(), key=lambda each: each.raised)
+        by = f", mostly that of {raising.name} ({raising.place})" if raising.raised and raising.place else ""
+        yield site, (
+            f"throws an exception away{by}. Making one takes long: ask first (HPy_Contains, HPy_TypeCheck, HPyNumber_Check), or have Python's "
+            "own function with a default do it."
+        )
+
+
+PATTERNS = [names_in_c, lists_by_append, calls_with_tuples, indices_as_objects, globals_in_loops, exceptions_cleared]
+
+
+class Advice:
+    """What is slow, where, and what to do instead."""
+
+    def __init__(self, site, text):
+        self.site = site
+        self.text = text
+
+    @property
+    def time(self):
+        """How long these calls took in all, in nanoseconds: more than can be saved."""
+        return self.site.time
+
+
+def advice(recording):
+    """A list of `Advice`, what takes longest first."""
+    found = defaultdict(list)
+    for function in functions_of(recording):
+        for pattern in PATTERNS:
+            for site, text in pattern(function):
+                found[site].append(text)
+    all_advice = [Advice(site, text) for site, texts in found.items() for text in texts]
+    return sorted(all_advice, key=lambda each: each.time, reverse=True)

@@ -1,0 +1,142 @@
+//! The generated part of what the modes share: the members of the context by name, and the ways into extensions.
+
+use std::fmt::Write;
+
+use super::rust::{ident, source};
+use crate::ctype::Decl;
+use crate::spec::{Member, Signature, Spec};
+
+pub fn sources(spec: &Spec) -> Vec<(&'static str, String)> {
+    vec![("crates/layer/src/autogen_members.rs", members(spec)), ("crates/layer/src/autogen_enter.rs", enter(spec))]
+}
+
+fn members(spec: &Spec) -> String {
+    let (mut all, mut indices) = (String::new(), String::new());
+    for member in spec.members() {
+        let (name, index) = (member.name(), member.index());
+        writeln!(indices, "pub const {name}: u16 = {index};").unwrap();
+        let (public, params, pending) = match &member {
+            Member::Constant(constant) => (&constant.name, String::new(), true),
+            Member::Function(function) => {
+                let names: Vec<_> = function.params().iter().map(|param| format!("{:?}", param.name)).collect();
+                (&function.name, names.join(", "), function.pending)
+            }
+        };
+        let is_function = matches!(member, Member::Function(_));
+        writeln!(
+            all,
+            "Described {{ member: {name:?}, name: {public:?}, is_function: {is_function}, params: &[{params}], pending: {pending} }},"
+        )
+        .unwrap();
+    }
+    let body = format!(
+        "use hpy_abi::MEMBER_COUNT;
+
+/// A member of the context.
+pub struct Described {{
+    pub member: &'static str,
+    /// What authors call it: `HPy_Add` for `ctx_Add`.
+    pub name: &'static str,
+    /// It is not a constant.
+    pub is_function: bool,
+    pub params: &'static [&'static str],
+    /// It may be called with an exception pending.
+    pub pending: bool,
+}}
+
+/// By the index of the member.
+pub static MEMBERS: [Described; MEMBER_COUNT] = [
+{all}];
+
+/// The indices of members.
+pub mod member {{
+{indices}}}
+"
+    );
+    source("spec/", "The members of the context.", &body)
+}
+
+/// The entries of signatures that are nothing but handles and numbers.
+fn enter(spec: &Spec) -> String {
+    let (mut entries, mut arms) = (String::new(), String::new());
+    for signature in &spec.signatures {
+        if let Some(text) = entry(signature) {
+            entries += &text;
+            let name = signature.short_name().to_lowercase();
+            writeln!(arms, "{} => transmute::<HPyFunc_{name}, HPyCFunction>(Some(enter_{name}::<E>)),", signature.name)
+                .unwrap();
+        }
+    }
+    let body = format!(
+        "use core::ffi::{{c_char, c_int, c_void}};
+use core::mem::transmute;
+use hpy_abi::*;
+use crate::entry::{{Entry, KEYWORDS}};
+
+{entries}
+
+/// What the inner runtime calls for a function of this signature.
+pub fn entry_of<E: Entry>(signature: HPyFunc_Signature) -> HPyCFunction {{
+    // SAFETY: function pointers are cast back to what they are before they are called.
+    unsafe {{
+        match signature {{
+            {arms}
+            _ => None,
+        }}
+    }}
+}}
+"
+    );
+    source("spec/signatures.toml", "Where the inner runtime calls functions of extensions.", &body)
+}
+
+fn entry(signature: &Signature) -> Option<String> {
+    let (result, params) = signature.implementation()?;
+    let short = signature.short_name().to_lowercase();
+    // Without a context there are no handles; buffers have one inside.
+    if params.first()?.ty.base != "HPyContext" || short.ends_with("bufferproc") {
+        return None;
+    }
+    let params = &params[1..];
+    let (mut declared, mut passed, mut opened) = (String::new(), String::new(), String::new());
+    let mut position = 0;
+    for (index, param) in params.iter().enumerate() {
+        let name = if param.name.is_empty() { format!("arg{index}") } else { ident(&param.name) };
+        write!(declared, ", {name}: {}", param.ty.to_rust()).unwrap();
+        write!(passed, ", {name}").unwrap();
+        if param.ty.base != "HPy" {
+            continue;
+        }
+        if param.ty.is_pointer() {
+            let count = ident(&params[index + 1].name);
+            let sign = if params[index + 1].ty.base == "HPy_ssize_t" { ".cast_unsigned()" } else { "" };
+            let names = if short == "keywords" { "kwnames" } else { "HPy::NULL" };
+            writeln!(opened, "let {name} = entry.arguments({name}, {count}{sign}, {names});").unwrap();
+        } else {
+            let place = if name.starts_with("kw") { "KEYWORDS".to_string() } else { position.to_string() };
+            writeln!(opened, "let {name} = entry.argument({name}, {place});").unwrap();
+            position += 1;
+        }
+    }
+    let call = format!("f(entry.context(){passed})");
+    let rust_result = Decl::parse_type(&result).to_rust();
+    let (arrow, finish) = match rust_result.as_str() {
+        "()" => (String::new(), format!("{call};\nentry.finish();")),
+        "HPy" => (" -> HPy".to_string(), format!("let result = {call};\nentry.finish_handle(result)")),
+        number => {
+            let bound = |index: usize, name: &str| {
+                signature.result.get(index).map_or(format!("{number}::{name}"), i64::to_string)
+            };
+            (
+                format!(" -> {number}"),
+                format!("let result = {call};\nentry.finish_number(result, {}, {})", bound(0, "MIN"), bound(1, "MAX")),
+            )
+        }
+    };
+    Some(format!(
+        "unsafe extern \"C\" fn enter_{short}<E: Entry>(ctx: *mut HPyContext{declared}){arrow} {{\n\
+         // SAFETY: the inner runtime passes what the signature says, of which the function is.\nunsafe {{\n\
+         let mut entry = E::begin(ctx);\n{opened}\
+         let f = transmute::<HPyCFunction, HPyFunc_{short}>(entry.function()).unwrap_unchecked();\n{finish}\n}}\n}}\n"
+    ))
+}
