@@ -8,7 +8,8 @@ import json
 import re
 from pathlib import Path
 
-import debug
+import debug_mode
+import trace_mode
 from chart import draw
 from summary import compared, extra, geomean, missed_entries, ratio, targets, worst
 from variants import BASE, VARIANTS
@@ -37,6 +38,9 @@ def main():
         in_debug = [read(options.results / f"debug-{tag}.json") for tag in options.tags if tag.startswith(prefix)]
         if any(in_debug):
             text = replaced(text, "debug" + suffix, "\n\n".join(debug_table(each) for each in in_debug if each))
+        traced = [read(options.results / f"trace-{tag}.json") for tag in options.tags if tag.startswith(prefix)]
+        if any(traced):
+            text = replaced(text, "trace" + suffix, "\n\n".join(trace_table(each) for each in traced if each))
         also = [costs[tag] for tag in measured if costs[tag]]
         if also:
             text = replaced(text, "costs" + suffix, "\n\n".join(map(costs_table, also)))
@@ -46,7 +50,7 @@ def main():
 
 def debug_table(result):
     """The nine operations in debug mode, and the means."""
-    variants, nine = debug.labels(result), debug.of_nine(result)
+    variants, nine = debug_mode.labels(result), debug_mode.of_nine(result)
 
     def row(text, first, figures):
         return [text, first, *("" if figure is None else f"{figure:.2f}" for figure in figures)]
@@ -61,6 +65,26 @@ def debug_table(result):
     if result["memory"]:
         lines += f"\n\nOver ten million openings and closings of handles the process grows by {result['memory']['growth']:,} bytes."
     return lines
+
+
+def trace_table(result):
+    """What trace mode adds in the nine operations, in loops, and at most."""
+
+    def number(figure):
+        return "" if figure is None else f"{figure:.1f}"
+
+    def row(operation):
+        times = [f"{operation['times'][name]['median_ns']:.1f} ns" for name in ("universal", "trace")]
+        per_call = [operation[which][0] if operation.get(which) else None for which in ("added", "added_reference")]
+        return [code(operation["label"]), f"{operation['calls']:.0f}", *times, *map(number, per_call)]
+
+    rows = [row(operation) for operation in trace_mode.of_nine(result)]
+    means = [number(trace_mode.in_loops(result, which)) for which in ("added", "added_reference")]
+    rows.append([f"median of those with {trace_mode.LOOP} calls or more", "", "", "", *means])
+    worst = trace_mode.worst(result)
+    rows.append([f"most: {code(worst['label'])}", *row(worst)[1:]])
+    head = ["API calls in it", "universal", "trace mode", "added per API call, ns", "by 0.9.0, ns"]
+    return table([result["python"]["name"], *head], rows)
 
 
 def read(path):

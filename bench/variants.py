@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from importlib.machinery import ExtensionFileLoader
@@ -45,17 +46,44 @@ def load(variant, folder, runtime=None, name="ops"):
     runtime is the path of another hpy.universal, for the variant that has one of its own.
     """
     path = find_binary(folder, name)
+    if variant not in ("universal", "reference"):
+        return load_extension(name, path)
+    if runtime:
+        loader = load_extension("universal", runtime)
+    else:
+        import hpy.universal as loader
+    return load_with(loader, path, os.environ, name)
+
+
+def load_with(runtime, path, environment, name="ops"):
+    """Loads a universal binary with a runtime, in the mode that the environment says."""
     spec = importlib.util.spec_from_file_location(name, path, loader=ExtensionFileLoader(name, str(path)))
-    if variant in ("universal", "reference"):
-        if runtime:
-            loader = _load_extension("universal", runtime)
-        else:
-            import hpy.universal as loader
-        return loader._load_bootstrap(name, name, None, str(path), spec.loader, spec, os.environ)
-    return _load_extension(name, path)
+    return runtime._load_bootstrap(name, name, None, str(path), spec.loader, spec, environment)
 
 
-def _load_extension(name, path):
+def load_in_mode(plan, mode, folder):
+    """The universal binary in a mode of ours, and that of 0.9.0 in its own, if it is there, by their variants' names.
+
+    A file has one mode in a process, so these are copies of their own, in the folder.
+    """
+    import hpy.universal
+
+    environment = {"HPY": mode}
+    places = plan["variants"]
+    runtimes = {"universal": hpy.universal}
+    if "reference" in places:
+        runtimes["reference"] = load_extension("universal", places["reference"]["runtime"])
+    modules = {}
+    for variant, runtime in runtimes.items():
+        own = Path(folder) / variant
+        own.mkdir()
+        binary = shutil.copy(find_binary(places[variant]["folder"]), own)
+        modules[mode if variant == "universal" else f"{variant}_{mode}"] = load_with(runtime, binary, environment)
+    return modules
+
+
+def load_extension(name, path):
+    """Loads a module of the old kind."""
     spec = importlib.util.spec_from_file_location(name, path, loader=ExtensionFileLoader(name, str(path)))
     before = sys.modules.get(name)
     module = importlib.util.module_from_spec(spec)

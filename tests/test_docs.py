@@ -7,6 +7,8 @@ without one; the programs run in order, in one process each.
 docs/debug-mode.md has more of them. Below a heading with the identifier of a misuse, `<!-- wrong: PYTHON -->` stands before C code
 that commits it when the Python code runs, and what is printed then stands below it; `<!-- right: PYTHON -->` stands before C code
 that does not. Definitions whose name begins with `Pair_` belong to the type of that name.
+
+In docs/trace-mode.md, `<!-- trace: ARGUMENTS -->` stands for a run of `python -m hpy.trace`, and above what it prints.
 """
 
 import os
@@ -41,8 +43,22 @@ with_debug_mode = pytest.mark.skipif(sys.implementation.name == "pypy", reason="
 each_misuse = pytest.mark.parametrize("misuse", MISUSES, ids=lambda misuse: misuse["identifier"])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_samples_build_and_run(tmp_path, page):
+def python_in(folder):
+    """A function that runs Python in a folder, and gives what it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+
+    def python(*args, **settings):
+        run = subprocess.run(
+            [sys.executable, *args], cwd=folder, env={**environment, **settings}, capture_output=True, encoding="utf-8"
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout + run.stderr
+
+    return python
+
+
+def build(tmp_path, page):
+    """Builds the page's project in a folder, and gives its programs with their environments."""
     programs = []
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         if block["run"]:
@@ -53,21 +69,19 @@ def test_samples_build_and_run(tmp_path, page):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block["code"], encoding="utf-8")
     assert programs
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-
-    def python(*args, **settings):
-        run = subprocess.run(
-            [sys.executable, *args], cwd=tmp_path, env={**environment, **settings}, capture_output=True, encoding="utf-8"
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-
+    python = python_in(tmp_path)
     if (tmp_path / "setup.py").exists():
         python("setup.py", "--hpy-abi=universal", "build_ext", "--inplace")
     else:
         python("-c", "import setuptools; setuptools.setup()", "build_ext", "--inplace")
-    for program, settings in programs:
+    return programs
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_samples_build_and_run(tmp_path, page):
+    for program, settings in build(tmp_path, page):
         if sys.implementation.name != "pypy" or "HPY" not in settings:
-            python("-c", program, **settings)
+            python_in(tmp_path)("-c", program, **settings)
 
 
 def test_every_c_and_python_block_of_the_pages_is_tested():
@@ -190,3 +204,27 @@ def test_wrong_examples_are_told_about(misuse, pytestconfig):
 def test_right_examples_are_not(misuse, pytestconfig):
     process = run_example(misuse["right"], misuse["right_call"], pytestconfig, HPY_DEBUG="raise")
     assert (process.stdout, process.stderr, process.returncode) == ("None\n", "", 0)
+
+
+# docs/trace-mode.md
+
+TRACE_MODE = ROOT / "docs" / "trace-mode.md"
+TRACED = re.compile(r"^<!-- trace: (?P<arguments>[^\n]*) -->\n(?:```text\n(?P<output>.*?)^```$)?", re.MULTILINE | re.DOTALL)
+
+
+def without_times(report):
+    """What a report says, without what depends on the times: the order, the widths of columns, where advice is wrapped."""
+    text = re.sub(r"[+-]?\d[\d.]* (ns|us|ms|s)\b|(?<= )(\d+\.\d\d|gone|new)(?= )", "TIME", report)
+    tables, _, advice = text.partition("\nAdvice\n")
+    return sorted(" ".join(part.split()) for part in [*tables.splitlines(), *advice.split("\n\n")])
+
+
+@pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy has a trace mode of its own")
+def test_reports_of_trace_mode_are_what_the_page_shows(tmp_path):
+    build(tmp_path, TRACE_MODE)
+    python = python_in(tmp_path)
+    runs = TRACED.findall(TRACE_MODE.read_text(encoding="utf-8"))
+    assert len([output for _, output in runs if output]) == 2
+    for arguments, output in runs:
+        printed = python("-m", "hpy.trace", *arguments.split()).lstrip("\n")
+        assert not output or without_times(printed) == without_times(output)

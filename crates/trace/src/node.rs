@@ -96,7 +96,7 @@ impl Count {
 /// Calls of one function from one place, in turn from one place, and so on.
 pub struct Node {
     pub key: Key,
-    parent: Option<&'static Node>,
+    pub parent: Option<&'static Node>,
     pub details: Details,
     pub calls: Count,
     /// Ticks in the function itself, without what is below.

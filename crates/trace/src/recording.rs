@@ -78,9 +78,21 @@ impl Node {
 
     /// The line of C that the API is called from: `snippet.c:17`.
     pub fn place(&self) -> Option<String> {
-        let is_api = matches!(self.key.what(), What::Api(_)) && self.key.ip() != 0;
-        let ip = if is_api { place::authors(self.key.ip(), &self.details.stack) } else { 0 };
+        if matches!(self.key.what(), What::Function(_)) {
+            return None;
+        }
+        let ip = self.key.ip();
+        // A function that ends with a jump to the API is not on the stack any more: where it begins has to do.
+        let ip = if place::is_own(ip) { self.caller()? + 1 } else { place::authors(ip, &self.details.stack) };
         Some(place::place(ip)?.position())
+    }
+
+    /// The address of the extension's function that calls this one.
+    fn caller(&self) -> Option<usize> {
+        match self.parent?.key.what() {
+            What::Function(id) => names::by_id(id).map(|function| function.address),
+            What::Api(_) => None,
+        }
     }
 
     fn kind(&self) -> &'static str {

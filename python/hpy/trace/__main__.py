@@ -104,12 +104,10 @@ def run(program, is_module):
             return exit.code or 0
         print(exit.code, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BaseException:
+    except BaseException as error:
         traceback.print_exc()
-        return 1
+        # What shells say of a program that SIGINT has ended.
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 

@@ -1,7 +1,5 @@
 """Patterns that are known to be slow, found in a recording."""
 
-from collections import defaultdict
-
 #: So often something has to happen to be worth a word.
 MANY = 100
 
@@ -67,13 +65,16 @@ def functions_of(recording):
     return functions.values()
 
 
+# Each pattern gives sites, what is to be said of them, and how long it took in nanoseconds.
+
+
 def names_in_c(function):
     for site in function.many(*OBJECT_NAMES):
         name = f" (first '{site.text}')" if site.text else ""
         yield site, (
             f"makes a str of the name each time{name}. Make it once, with HPyUnicode_FromString where the module is initialised, keep it "
             f"in an HPyGlobal, and use {OBJECT_NAMES[site.name]}."
-        )
+        ), site.time
 
 
 def lists_by_append(function):
@@ -82,12 +83,12 @@ def lists_by_append(function):
             yield site, (
                 "builds a list item by item, which makes room for it again and again. Where the length is known, use HPyListBuilder_New, "
                 "HPyListBuilder_Set and HPyListBuilder_Build."
-            )
+            ), site.time
 
 
 def calls_with_tuples(function):
     for site in function.many("HPy_CallTupleDict"):
-        yield site, "needs a tuple for the arguments. HPy_Call takes them in an array, without one."
+        yield site, "needs a tuple for the arguments. HPy_Call takes them in an array, without one.", site.time
 
 
 def indices_as_objects(function):
@@ -96,7 +97,7 @@ def indices_as_objects(function):
         if indices >= site.calls:
             yield site, (
                 f"is called beside {indices:,} calls that make numbers. If these are indices: HPy_GetItem_i takes them as they are in C."
-            )
+            ), site.time
 
 
 def globals_in_loops(function):
@@ -104,17 +105,18 @@ def globals_in_loops(function):
         if site.calls >= 10 * function.calls:
             yield site, (
                 f"is called {site.calls // max(function.calls, 1):,} times in each call of the function. Load it once, before the loop."
-            )
+            ), site.time
 
 
 def exceptions_cleared(function):
     for site in function.many("HPyErr_Clear"):
         raising = max(function.sites.values(), key=lambda each: each.raised)
-        by = f", mostly that of {raising.name} ({raising.place})" if raising.raised and raising.place else ""
+        by = f", mostly that of {raising.name}" if raising.raised else ""
+        by += f" ({raising.place})" if by and raising.place else ""
         yield site, (
             f"throws an exception away{by}. Making one takes long: ask first (HPy_Contains, HPy_TypeCheck, HPyNumber_Check), or have Python's "
             "own function with a default do it."
-        )
+        ), site.time + (raising.time if raising.raised else 0)
 
 
 PATTERNS = [names_in_c, lists_by_append, calls_with_tuples, indices_as_objects, globals_in_loops, exceptions_cleared]
@@ -123,22 +125,15 @@ PATTERNS = [names_in_c, lists_by_append, calls_with_tuples, indices_as_objects, 
 class Advice:
     """What is slow, where, and what to do instead."""
 
-    def __init__(self, site, text):
+    def __init__(self, site, text, time):
         self.site = site
         self.text = text
-
-    @property
-    def time(self):
-        """How long these calls took in all, in nanoseconds: more than can be saved."""
-        return self.site.time
+        #: How long these calls took in all, in nanoseconds: more than can be saved.
+        self.time = time
 
 
 def advice(recording):
     """A list of `Advice`, what takes longest first."""
-    found = defaultdict(list)
-    for function in functions_of(recording):
-        for pattern in PATTERNS:
-            for site, text in pattern(function):
-                found[site].append(text)
-    all_advice = [Advice(site, text) for site, texts in found.items() for text in texts]
-    return sorted(all_advice, key=lambda each: each.time, reverse=True)
+    functions = functions_of(recording)
+    found = [Advice(*each) for function in functions for pattern in PATTERNS for each in pattern(function)]
+    return sorted(found, key=lambda each: each.time, reverse=True)

@@ -154,7 +154,7 @@ def compared(before, after, limit=20):
         lines.append(
             [f"{calls[0]:,}", f"{calls[1]:,}", duration(time[0]), duration(time[1]), change, ratio, name, caller]
         )
-    header = ["calls", "then", "self", "then", "change", "ratio", "function", "called from"]
+    header = ["calls", "after", "self", "after", "change", "ratio", "function", "called from"]
     texts = [f"before: {summary(before)}", f"after:  {summary(after)}", "", *in_columns(header, lines, left=2)]
     if len(changed) > limit:
         texts.append(f"... and {len(changed) - limit} more (--limit)")

@@ -35,6 +35,9 @@ pub struct Options {
     /// Measure debug mode instead, against the C API and the debug mode of HPy 0.9.0
     #[arg(long, conflicts_with_all = ["only", "costs"])]
     debug: bool,
+    /// Measure trace mode instead, against universal mode and the trace mode of HPy 0.9.0
+    #[arg(long, conflicts_with_all = ["only", "costs", "debug"])]
+    trace: bool,
     /// The folder for results and charts (default: target/bench)
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
@@ -87,7 +90,9 @@ impl Bench<'_> {
         let file = |kind: &str, suffix: &str| self.results.join(format!("{kind}-{tag}.{suffix}"));
         let plan = self.build.join(format!("plan-{tag}.json"));
         let result = file("results", "json");
-        let instructions = !self.options.no_instructions;
+        let mode =
+            [(self.options.debug, "debug"), (self.options.trace, "trace")].into_iter().find(|(chosen, _)| *chosen);
+        let instructions = !self.options.no_instructions && mode.is_none();
 
         println!("building the variants for {}", interpreter.name());
         let mut build = script(self.root, &environment, "build.py");
@@ -96,16 +101,16 @@ impl Bench<'_> {
         if let Some(reference) = &reference {
             build.arg("--reference-python").arg(reference.python());
         }
-        if instructions && !self.options.debug {
+        if instructions {
             build.arg("--instructions");
         }
         run(&mut build)?;
 
-        if self.options.debug {
-            println!("measuring debug mode on {}, {} rounds", interpreter.name(), self.options.rounds);
-            let mut debug = script(self.root, &environment, "debug.py");
-            debug.arg(&plan).arg(file("debug", "json"));
-            return run(debug.arg(format!("--rounds={}", self.options.rounds)));
+        if let Some((_, mode)) = mode {
+            println!("measuring {mode} mode on {}, {} rounds", interpreter.name(), self.options.rounds);
+            let mut measure = script(self.root, &environment, &format!("{mode}_mode.py"));
+            measure.arg(&plan).arg(file(mode, "json"));
+            return run(measure.arg(format!("--rounds={}", self.options.rounds)));
         }
 
         println!("measuring on {}, {} rounds", interpreter.name(), self.options.rounds);

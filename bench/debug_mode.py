@@ -5,20 +5,17 @@ while handles are opened and closed.
 """
 
 import argparse
-import importlib.util
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 
 import machine
 import measure
 from operations import OPERATIONS
 from summary import geomean
-from variants import VARIANTS, Variant, _load_extension, find_binary, load
+from variants import VARIANTS, Variant, find_binary, load, load_in_mode
 
 # Calls of each kind, attributes, types, items, and what is done with the result.
 NINE = ("noargs", "onearg", "threeargs", "method_noargs", "getter", "new_small", "list_index", "dict_lookup", "call_back")
@@ -54,30 +51,16 @@ def main():
 
 def load_all(plan, folder):
     """The C API, and the universal binary in each of the modes. Each mode loads a file of its own."""
-    import hpy.universal
-
-    places = plan["variants"]
-    universal = places["universal"]["folder"]
-    modules = {name: load(name, places[name]["folder"]) for name in ("capi", "universal")}
-    modules["debug"] = in_debug_mode(hpy.universal, shutil.copy(find_binary(universal), folder))
-    reference = places.get("reference")
-    if reference:
-        runtime = _load_extension("universal", reference["runtime"])
-        modules["reference_debug"] = in_debug_mode(runtime, find_binary(reference["folder"]))
-    return modules
-
-
-def in_debug_mode(runtime, path):
-    spec = importlib.util.spec_from_file_location("ops", path, loader=ExtensionFileLoader("ops", str(path)))
-    return runtime._load_bootstrap("ops", "ops", None, str(path), spec.loader, spec, {"HPY": "debug"})
+    modules = {name: load(name, plan["variants"][name]["folder"]) for name in ("capi", "universal")}
+    return {**modules, **load_in_mode(plan, "debug", folder)}
 
 
 MEMORY = """
 import sys
 sys.path[:0] = {paths!r}
-from debug import in_debug_mode
+from variants import load_with
 import hpy.universal
-ops = in_debug_mode(hpy.universal, {binary!r})
+ops = load_with(hpy.universal, {binary!r}, {{"HPY": "debug"}})
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
