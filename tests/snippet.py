@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -131,6 +132,16 @@ def compile_file(text, name, abi="universal", extra_flags=(), language="c"):
         # Another process may have been faster; its file is the same.
         os.replace(made, binary)
     return binary
+
+
+def make_importable(binary, folder):
+    """Puts a binary into a folder, with the stub file beside it that hpy.devel writes."""
+    import hpy.devel
+
+    name = binary.name.split(".")[0]
+    shutil.copy(binary, folder)
+    stub = hpy.devel._STUB.format(file_name=binary.name, module_name=name)
+    Path(folder, f"{name}.py").write_text(stub, encoding="utf-8")
 
 
 class CompileError(Exception):

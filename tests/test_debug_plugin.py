@@ -7,19 +7,12 @@ import textwrap
 
 import pytest
 from debugging import SOURCE, environment_with, line_of
-from snippet import REFERENCE, compile_file, expand
+from snippet import REFERENCE, compile_file, expand, make_importable
 
 pytestmark = [
     pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy has a debug mode of its own"),
     pytest.mark.skipif(REFERENCE, reason="0.9.0 has no plugin"),
 ]
-
-# What hpy.devel puts beside a binary.
-STUB = """
-import os, sys
-from hpy.universal import _load_bootstrap
-sys.modules[__name__] = _load_bootstrap("ext", __name__, __package__, {path!r}, __loader__, __spec__, os.environ)
-"""
 
 
 class Project:
@@ -27,8 +20,7 @@ class Project:
 
     def __init__(self, folder):
         self.folder = folder
-        binary = compile_file(expand(textwrap.dedent(SOURCE), "ext"), "ext")
-        self.write("ext.py", STUB.format(path=str(binary)))
+        make_importable(compile_file(expand(textwrap.dedent(SOURCE), "ext"), "ext"), folder)
 
     def write(self, name, text):
         (self.folder / name).write_text(textwrap.dedent(text), encoding="utf-8")

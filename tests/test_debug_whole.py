@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hpy.devel
 import pytest
-from snippet import REFERENCE, compile_file, expand
+from snippet import REFERENCE, compile_file, expand, make_importable
 
 pytestmark = pytest.mark.skipif(
     REFERENCE or sys.implementation.name == "pypy", reason="about our own debug mode, which is for CPython"
@@ -28,11 +27,7 @@ def build(folder, path, without=None):
     if without:
         assert source.count(without) == 1
         source = source.replace(without, "\n" * without.count("\n"))
-    name = path.stem
-    binary = compile_file(source, name)
-    (folder / binary.name).write_bytes(binary.read_bytes())
-    stub = hpy.devel._STUB.format(file_name=binary.name, module_name=name)
-    (folder / f"{name}.py").write_text(stub, encoding="utf-8")
+    make_importable(compile_file(source, path.stem), folder)
 
 
 def line_of(path, text):

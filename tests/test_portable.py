@@ -5,14 +5,12 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import hpy.devel
 import pytest
-from snippet import CACHE, REFERENCE, compile_file
+from snippet import CACHE, REFERENCE, compile_file, make_importable
 
 pytestmark = pytest.mark.skipif(REFERENCE, reason="0.9.0 crashes on most of it")
 
@@ -50,10 +48,7 @@ def run_checks(*arguments, **variables):
 # Elsewhere, a check may end the process, so that each has its own.
 @pytest.mark.parametrize("check", ["all"] if sys.implementation.name == "cpython" else CHECKS)
 def test_built_with_our_headers(tmp_path, check):
-    binary = compile_file(SOURCE.read_text(encoding="utf-8"), "menagerie")
-    shutil.copy(binary, tmp_path)
-    stub = hpy.devel._STUB.format(file_name=binary.name, module_name="menagerie")
-    (tmp_path / "menagerie.py").write_text(stub, encoding="utf-8")
+    make_importable(compile_file(SOURCE.read_text(encoding="utf-8"), "menagerie"), tmp_path)
     run_checks(*([] if check == "all" else [check]), PYTHONPATH=str(tmp_path))
 
 
