@@ -226,6 +226,27 @@ def test_functions_are_not_told_of_what_they_cause():
 
 
 @newer
+def test_functions_take_nobodys_time():
+    mod = traced("""
+        FUNC_O(f) { return HPy_Add(ctx, arg, arg); }
+        FUNC_O(g) { return HPy_Add(ctx, arg, arg); }
+    """)
+
+    def tell(name):
+        time.sleep(0.02)
+        mod.g(1)
+        time.sleep(0.02)
+
+    set_trace_functions(on_enter=tell, on_exit=tell)
+    mod.f(1)
+    set_trace_functions(on_enter=None, on_exit=None)
+    f, inside = entry(mod, "f"), [each for each in entries(mod) if each.name.endswith(".g")]
+    assert f.total_time < 20e6 and f.self_time < 20e6
+    # They are no children of what the function was told of.
+    assert sum(each.calls for each in inside) == 2 and all(each.parent is None for each in inside)
+
+
+@newer
 def test_a_function_may_replace_itself():
     mod = traced("FUNC_O(f) { return HPy_Add(ctx, arg, arg); }")
     told = []
@@ -302,6 +323,29 @@ def test_calls_are_charged_to_methods_getters_and_slots():
     for name, functions in called.items():
         children = {child.name for each in find(name) for child in each.children}
         assert functions <= children, (name, children)
+
+
+@newer
+def test_a_total_is_not_that_of_another_function():
+    from hpy.trace.report import rows
+    from hpy.trace import recording
+
+    outer, inner = traced(COUNTED), traced(COUNTED)
+    outer.call(lambda: inner.call(lambda: time.sleep(0.01)))
+    found = {row.called_from.split(" ")[0]: row for row in rows(recording(), "api") if row.name == "HPy_CallTupleDict"}
+    assert all(found[f"{mod.__name__}.call"].total_time >= 10e6 for mod in (outer, inner))
+
+
+@newer
+def test_code_that_is_made_anew_each_time_is_one_line():
+    mod = traced(COUNTED)
+    code = [eval("lambda: mod.sum([1])", {"mod": mod}) for _ in range(20)]
+    for function in code:
+        function()
+    for _ in range(20):
+        eval("mod.sum([1])", {"mod": mod})
+    lines = {each.line["function"]: each.calls for each in entries(mod) if each.kind == "function"}
+    assert lines == {"<lambda>": 20, "<module>": 20}
 
 
 @newer
@@ -400,6 +444,7 @@ def test_handles_that_are_left_open(mode):
             HPyTracker ht = HPyTracker_New(ctx, 0);
             HPyTracker_Add(ctx, ht, HPy_Dup(ctx, arg));
             HPyTracker_Add(ctx, ht, HPy_Dup(ctx, arg));
+            HPyTracker_Add(ctx, ht, HPy_NULL);
             HPyTracker_ForgetAll(ctx, ht);
             HPyTracker_Close(ctx, ht);
             return NONE;
@@ -519,6 +564,30 @@ def test_debug_mode_below_finds_what_it_finds_alone():
     # What debug mode did to find it is not counted.
     names = [each.name for each in entries(mod) if each.kind == "api"]
     assert sorted(set(names)) == ["HPy_Close", "HPy_Dup"]
+
+
+@newer
+def test_debug_mode_below_is_not_asked_by_trace_mode(monkeypatch):
+    from hpy.universal import _debug
+
+    mod = traced(
+        """
+        FUNC_NOARGS(leaves)
+        {
+            HPy_LeavePythonExecution(ctx);
+            return HPy_NULL;
+        }
+        """,
+        "debug_trace",
+    )
+    before = _debug.override_action("raise")
+    try:
+        with pytest.raises(Exception) as caught:
+            mod.leaves()
+    finally:
+        _debug.override_action(before)
+    assert "HPY-D036" in str(caught.value) or "unbalanced" in str(caught.value), caught.value
+    assert "HPyErr_Occurred" not in str(caught.value)
 
 
 @newer

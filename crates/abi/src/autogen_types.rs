@@ -1130,3 +1130,8 @@ pub struct HPyFunc_args_MOD_CREATE {
     pub spec: *mut cpy_PyObject,
     pub result: *mut cpy_PyObject,
 }
+/// Calls a macro with all shapes: `ctx_AsStruct_Object => HPyType_BuiltinShape_Object, ...`
+#[macro_export]
+macro_rules! with_shapes {
+($with:ident) => { $with! { ctx_AsStruct_Object => HPyType_BuiltinShape_Object, ctx_AsStruct_Legacy => HPyType_BuiltinShape_Legacy, ctx_AsStruct_Type => HPyType_BuiltinShape_Type, ctx_AsStruct_Long => HPyType_BuiltinShape_Long, ctx_AsStruct_Float => HPyType_BuiltinShape_Float, ctx_AsStruct_Unicode => HPyType_BuiltinShape_Unicode, ctx_AsStruct_Tuple => HPyType_BuiltinShape_Tuple, ctx_AsStruct_List => HPyType_BuiltinShape_List, ctx_AsStruct_Dict => HPyType_BuiltinShape_Dict } };
+}

@@ -506,17 +506,16 @@ pub unsafe fn of(call: Call, object: HPy) -> Option<(&'static Type, usize)> {
     unsafe {
         let inner = call.inner;
         let found = type_of(call, object)?;
-        let as_struct = match found.shape {
-            HPyType_BuiltinShape_Legacy => (*inner).ctx_AsStruct_Legacy,
-            HPyType_BuiltinShape_Type => (*inner).ctx_AsStruct_Type,
-            HPyType_BuiltinShape_Long => (*inner).ctx_AsStruct_Long,
-            HPyType_BuiltinShape_Float => (*inner).ctx_AsStruct_Float,
-            HPyType_BuiltinShape_Unicode => (*inner).ctx_AsStruct_Unicode,
-            HPyType_BuiltinShape_Tuple => (*inner).ctx_AsStruct_Tuple,
-            HPyType_BuiltinShape_List => (*inner).ctx_AsStruct_List,
-            HPyType_BuiltinShape_Dict => (*inner).ctx_AsStruct_Dict,
-            _ => (*inner).ctx_AsStruct_Object,
-        };
+        macro_rules! as_struct {
+            ($($function:ident => $shape:ident),*) => {
+                match found.shape {
+                    $($shape => (*inner).$function,)*
+                    // An unknown one was refused when the type was made.
+                    _ => return None,
+                }
+            };
+        }
+        let as_struct = with_shapes!(as_struct);
         Some((found, as_struct(inner, object).addr()))
     }
 }

@@ -81,6 +81,13 @@ pub fn register(address: usize, name: String) -> &'static Function {
     function
 }
 
+/// Gives a function a name, if it has none.
+pub fn name_once(address: usize, name: impl FnOnce() -> String) {
+    if function(address).name.is_empty() {
+        register(address, name());
+    }
+}
+
 pub fn by_id(id: u32) -> Option<&'static Function> {
     KNOWN.read().unwrap_or_else(PoisonError::into_inner).all.get(id as usize).copied()
 }

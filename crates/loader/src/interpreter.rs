@@ -175,11 +175,11 @@ pub unsafe fn site() -> Site {
     }
 }
 
-/// As [`line`]. Keeps the code for good, so that its address is never that of other code.
+/// Keeps the code that is running for good, so that its address is never that of other code.
 ///
 /// # Safety
 /// The caller holds the interpreter.
-pub unsafe fn line_for_good() -> Option<Line> {
+pub unsafe fn keep_code() {
     // SAFETY: as in `line`.
     unsafe {
         let frame = PyEval_GetFrame();
@@ -187,6 +187,5 @@ pub unsafe fn line_for_good() -> Option<Line> {
             // A reference that is not given back.
             PyFrame_GetCode(frame);
         }
-        line()
     }
 }

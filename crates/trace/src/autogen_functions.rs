@@ -378,7 +378,10 @@ impl Contextvar for Trace {
         unsafe {
             let call = Counted::enter(ctx, 251, core::ptr::null());
             let outcome = ((*call.inner).ctx_ContextVar_Get)(call.inner, context_var, default_value, result);
-            call.opens_out(result);
+            let failed = outcome == -1;
+            if !failed {
+                call.opens_out(result)
+            }
             call.finish(outcome == -1);
             outcome
         }
@@ -1589,7 +1592,7 @@ impl Tracker for Trace {
         // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
         unsafe {
             let call = Counted::enter(ctx, 218, core::ptr::null());
-            call.adds_to_tracker(ht);
+            call.adds_to_tracker(ht, h);
             call.closes(h);
             let outcome = ((*call.inner).ctx_Tracker_Add)(call.inner, ht, h);
             call.finish(outcome == -1);

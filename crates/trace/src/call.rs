@@ -76,8 +76,8 @@ impl Call {
     /// The function has returned what may mean an exception.
     #[inline(always)]
     pub fn finish_perhaps(self, maybe: bool) {
-        // SAFETY: the inner context is complete.
-        self.finish(maybe && unsafe { ((*self.inner).ctx_Err_Occurred)(self.inner) } != 0);
+        // SAFETY: any thread may ask. Debug mode below is not asked: it would take that for a call of the extension.
+        self.finish(maybe && unsafe { (self.frame.layer.host.has_exception)() });
     }
 
     /// The extension has got a handle.
@@ -88,10 +88,10 @@ impl Call {
         }
     }
 
-    /// As [`Call::opens`], where the handle is written to.
+    /// As [`Call::opens`], where the handle was written to.
     ///
     /// # Safety
-    /// The function has written to it, or it is null.
+    /// The function has succeeded.
     pub unsafe fn opens_out(self, place: *const HPy) {
         // SAFETY: as this function's.
         if let Some(h) = unsafe { place.as_ref() } {
@@ -108,7 +108,10 @@ impl Call {
     }
 
     /// A tracker gets a handle, which has been counted as closed.
-    pub fn adds_to_tracker(self, tracker: HPyTracker) {
+    pub fn adds_to_tracker(self, tracker: HPyTracker, h: HPy) {
+        if h.is_null() {
+            return;
+        }
         // SAFETY: the list is the thread's own.
         let trackers = unsafe { &mut *self.thread.trackers.get() };
         match trackers.iter_mut().rev().find(|(known, _)| *known == tracker._i) {
@@ -154,8 +157,7 @@ impl Call {
     pub unsafe fn sees_call_function(self, function: *const HPyCallFunction) {
         // SAFETY: as this function's.
         if let Some(address) = unsafe { function.as_ref() }.and_then(|function| function.r#impl) {
-            let by = self.caller.name();
-            names::register(address as usize, format!("call function set by {by}"));
+            names::name_once(address as usize, || format!("call function set by {}", self.caller.name()));
         }
     }
 }

@@ -11,7 +11,8 @@ pub fn start() {
     CLOCK.get_or_init(Clock::new);
 }
 
-/// The time, from no particular beginning. Never goes back on one thread.
+/// The time, from no particular beginning. It may go back a little where a thread moves to another processor, on machines whose
+/// processors do not count alike.
 #[inline(always)]
 pub fn now() -> u64 {
     // Started before there is a context.

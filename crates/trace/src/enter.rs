@@ -10,7 +10,7 @@ use hpy_layer::{entry_of, names};
 
 use crate::node::{Details, Key, Node};
 use crate::thread::{Frame, Moment, Thread};
-use crate::{Layer, timeline};
+use crate::{Layer, node, timeline};
 
 /// Trace mode is the outermost layer: what others do is not the extension's doing.
 const LEVEL: usize = 0;
@@ -70,23 +70,42 @@ impl Entry {
     /// Whether a result that may mean an exception does.
     #[cold]
     fn has_raised(&self) -> bool {
-        // SAFETY: the inner context is complete.
-        unsafe { ((*self.inner).ctx_Err_Occurred)(self.inner) != 0 }
+        // SAFETY: any thread may ask.
+        unsafe { (self.layer.host.has_exception)() }
     }
 }
 
-/// The first call of a function from a line.
+/// A call of a function from where none is known from.
 #[cold]
 fn new_line(layer: &'static Layer, thread: &Thread, outer: &'static Node, key: Key) -> &'static Node {
     // What this takes is nobody's time.
     thread.go_to(outer);
+    let node = node_of_line(layer, outer, key);
+    thread.forget_time();
+    node
+}
+
+fn node_of_line(layer: &'static Layer, outer: &'static Node, key: Key) -> &'static Node {
+    if node::are_enough() {
+        let anywhere = key.anywhere();
+        return outer.known(anywhere).unwrap_or_else(|| outer.learn(anywhere, Details::default()));
+    }
     // SAFETY: Python code has called, so the thread holds the interpreter.
     let line = unsafe { (layer.host.line)() };
+    let same = |node: &&'static Node| node.key.what() == key.what() && node.details.line == line;
     let line_key = key.in_line(line.as_ref().map_or(0, |line| line.line));
-    let known = outer.known(line_key);
-    let node = known.unwrap_or_else(|| outer.learn(line_key, Details { line, ..Details::default() }));
+    let known = outer.known(line_key).or_else(|| outer.children().find(same));
+    if let Some(node) = known {
+        // Other code with the same line is made anew each time, as by eval(): it is not kept.
+        if node.key.has_code_of(key) {
+            outer.know_as(key, node);
+        }
+        return node;
+    }
+    // SAFETY: as above.
+    unsafe { (layer.host.keep_code)() };
+    let node = outer.learn(line_key, Details { line, ..Details::default() });
     outer.know_as(key, node);
-    thread.forget_time();
     node
 }
 

@@ -40,17 +40,19 @@ pub static ARE_SET: AtomicBool = AtomicBool::new(false);
 pub unsafe fn set(runtime: *mut HPyContext, which: Which, function: HPy, interpreter: usize) {
     let new = (!function.is_null()).then_some(Hook { function, interpreter, runtime });
     // SAFETY: as this function's.
-    unsafe { exchange(which, new) };
+    unsafe { exchange(which, new, interpreter) };
 }
 
-unsafe fn exchange(which: Which, new: Option<Hook>) {
+/// `here` is the interpreter that the caller holds.
+unsafe fn exchange(which: Which, new: Option<Hook>, here: usize) {
     let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
     let old = core::mem::replace(&mut hooks[which as usize], new);
     ARE_SET.store(hooks.iter().any(Option::is_some), Release);
     // Closing it can run code.
     drop(hooks);
-    if let Some(Hook { function, runtime, .. }) = old {
-        // SAFETY: the handle was ours, and the caller holds the interpreter.
+    // Another interpreter's may be gone, or in use: that one is left to itself.
+    if let Some(Hook { function, runtime, .. }) = old.filter(|old| old.interpreter == here) {
+        // SAFETY: the handle was ours, and the caller holds its interpreter.
         unsafe { ((*runtime).ctx_Close)(runtime, function) };
     }
 }
@@ -72,8 +74,9 @@ pub(crate) fn call(layer: &'static Layer, thread: &'static Thread, which: Which,
     let found = own(&HOOKS.lock().unwrap_or_else(PoisonError::into_inner)[which as usize]);
     let Some((function, runtime)) = found else { return };
     thread.busy.set(true);
-    // What the function takes is not the extension's time.
-    thread.go_to(thread.current());
+    // What the function takes is not the extension's time, and what it calls is not below it.
+    let current = thread.current();
+    let start = thread.go_to(thread.aside);
     let name = MEMBERS.get(usize::from(index)).map_or("", |member| member.member);
     // SAFETY: the thread holds the interpreter; the handle is ours.
     unsafe {
@@ -82,11 +85,11 @@ pub(crate) fn call(layer: &'static Layer, thread: &'static Thread, which: Which,
                 hook.as_ref().is_some_and(|hook| ((*runtime).ctx_Is)(runtime, hook.function, function) != 0)
             };
             if still(&HOOKS.lock().unwrap_or_else(PoisonError::into_inner)[which as usize]) {
-                exchange(which, None);
+                exchange(which, None, here);
             }
         }
         ((*runtime).ctx_Close)(runtime, function);
     }
     thread.busy.set(false);
-    thread.forget_time();
+    thread.come_back(current, start);
 }

@@ -50,8 +50,12 @@ pub struct Line {
 pub struct Host {
     /// Where Python code is.
     pub site: unsafe fn() -> Site,
-    /// The line that this is. Makes that no other code gets the same number later. Keeps a pending exception.
+    /// The line that this is. Keeps a pending exception.
     pub line: unsafe fn() -> Option<Line>,
+    /// Makes that no other code gets the number of the code that is running.
+    pub keep_code: unsafe fn(),
+    /// Whether the calling thread holds the interpreter, and an exception is pending.
+    pub has_exception: unsafe fn() -> bool,
     /// Whether the calling thread holds the interpreter.
     pub holds_interpreter: unsafe fn() -> bool,
     /// A number for the current interpreter.

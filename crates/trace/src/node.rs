@@ -47,6 +47,16 @@ impl Key {
         Key { place: (self.place.0, !(line as usize)), ..self }
     }
 
+    /// The same function, from wherever.
+    pub fn anywhere(self) -> Key {
+        Key { place: (0, 0), ..self }
+    }
+
+    /// Whether both are places in the same code.
+    pub fn has_code_of(self, other: Key) -> bool {
+        self.place.0 == other.place.0
+    }
+
     pub fn what(self) -> What {
         match self.what & FUNCTION {
             0 => What::Api(self.what as u16),
@@ -169,6 +179,10 @@ const ENOUGH: usize = 100_000;
 
 static NODES: AtomicUsize = AtomicUsize::new(0);
 
+pub fn are_enough() -> bool {
+    NODES.load(Relaxed) >= ENOUGH
+}
+
 impl Node {
     /// The root of a tree: what is outside of all calls.
     pub fn root() -> &'static Node {
@@ -216,7 +230,7 @@ impl Node {
             match outer {
                 Some(node) if node.key == key => break node,
                 Some(node) => (root, outer) = (node, node.parent),
-                None if NODES.load(Relaxed) >= ENOUGH && matches!(key.what(), What::Function(_)) => {
+                None if are_enough() && matches!(key.what(), What::Function(_)) => {
                     match root.known(key).filter(|_| !core::ptr::eq(root, self)) {
                         Some(node) => break node,
                         None => break Node::new(key, details, Some(root)),

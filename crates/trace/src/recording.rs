@@ -6,7 +6,8 @@ use hpy_layer::{MEMBERS, names, place};
 use serde::Serialize;
 
 use crate::node::{Node, What};
-use crate::{Line, clock, thread};
+use crate::thread::{self, Thread};
+use crate::{Line, clock};
 
 /// Calls of one function from one place. Times are in nanoseconds.
 #[derive(Serialize, Default, Debug)]
@@ -105,7 +106,7 @@ impl Node {
 
 /// All calls of all threads, those outside of functions first.
 pub fn calls() -> Vec<Entry> {
-    let roots: Vec<_> = thread::all().into_iter().map(|thread| thread.root).collect();
+    let roots: Vec<_> = thread::all().into_iter().flat_map(Thread::roots).collect();
     merged(&roots, &mut Names::default())
 }
 
@@ -155,7 +156,7 @@ pub fn json() -> String {
 /// Calls and nanoseconds of each function of the API, by its index.
 pub fn totals() -> Vec<(u64, u64)> {
     let mut totals = vec![(0, 0); MEMBERS.len()];
-    let mut open: Vec<_> = thread::all().into_iter().map(|thread| thread.root).collect();
+    let mut open: Vec<_> = thread::all().into_iter().flat_map(Thread::roots).collect();
     while let Some(node) = open.pop() {
         if let What::Api(index) = node.key.what()
             && let Some((calls, time)) = totals.get_mut(usize::from(index))

@@ -50,6 +50,8 @@ pub struct Thread {
     pub number: usize,
     owner: AtomicUsize,
     pub root: &'static Node,
+    /// The root for what Python functions do that are told of calls.
+    pub aside: &'static Node,
     current: Cell<&'static Node>,
     /// When the current node became that.
     since: Cell<u64>,
@@ -82,7 +84,7 @@ impl Moment {
     /// The ticks since another one that count.
     #[inline(always)]
     pub fn since(self, earlier: Moment) -> u64 {
-        self.now.wrapping_sub(earlier.now).wrapping_sub(self.lost.wrapping_sub(earlier.lost))
+        self.now.saturating_sub(earlier.now).saturating_sub(self.lost - earlier.lost)
     }
 }
 
@@ -133,6 +135,7 @@ impl Thread {
                 number: threads.all.len() + 1,
                 owner: AtomicUsize::new(0),
                 root,
+                aside: Node::root(),
                 current: Cell::new(root),
                 since: Cell::new(0),
                 lost: Cell::new(0),
@@ -166,7 +169,7 @@ impl Thread {
     #[inline(always)]
     pub fn go_to(&self, node: &'static Node) -> Moment {
         let now = clock::now();
-        self.current.get().own.add(now.wrapping_sub(self.since.get()));
+        self.current.get().own.add(now.saturating_sub(self.since.get()));
         self.current.set(node);
         self.since.set(now);
         Moment { now, lost: self.lost.get() }
@@ -175,8 +178,19 @@ impl Thread {
     /// The time that has passed is nobody's.
     pub fn forget_time(&self) {
         let now = clock::now();
-        self.lost.set(self.lost.get().wrapping_add(now.wrapping_sub(self.since.get())));
+        self.lost.set(self.lost.get() + now.saturating_sub(self.since.get()));
         self.since.set(now);
+    }
+
+    /// Ends what was aside since some moment: that time is nobody's.
+    pub fn come_back(&self, node: &'static Node, start: Moment) {
+        let end = self.go_to(node);
+        self.lost.set(start.lost + end.now.saturating_sub(start.now));
+    }
+
+    /// The roots of its trees.
+    pub fn roots(&self) -> [&'static Node; 2] {
+        [self.root, self.aside]
     }
 
     /// The context for calls whose inner one is this.

@@ -42,7 +42,7 @@ pub fn start(limit: u64) {
 pub fn stop() -> (u64, u64) {
     IS_KEPT.store(false, Release);
     let dropped = DROPPED.load(Relaxed);
-    (KEPT.load(Relaxed) - dropped, dropped)
+    (KEPT.load(Relaxed).saturating_sub(dropped), dropped)
 }
 
 #[cold]
@@ -102,8 +102,8 @@ pub fn write(path: &Path) -> io::Result<()> {
                 ph: "X",
                 pid: std::process::id(),
                 tid,
-                ts: microseconds(start - first),
-                dur: microseconds(end - start),
+                ts: microseconds(start.saturating_sub(first)),
+                dur: microseconds(end.saturating_sub(start)),
                 name,
                 cat: category,
                 args: (!place.is_empty()).then_some(Args { place }),

@@ -1,12 +1,12 @@
 """python -m hpy.trace: runs a program in trace mode and shows where the time went."""
 
 import argparse
+import atexit
 import os
 import runpy
 import sys
 import threading
 import time
-import traceback
 
 from hpy.universal import _trace
 
@@ -69,14 +69,14 @@ class LiveLine:
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.run, name="hpy.trace", daemon=True)
 
-    def __enter__(self):
+    def start(self):
         if self.is_wanted:
             self.thread.start()
 
-    def __exit__(self, *_):
+    def end(self):
         self.ended.set()
         if self.is_wanted:
-            self.thread.join()
+            self.thread.join(timeout=1)
 
     def run(self):
         start, wait, before, then = time.monotonic(), PATIENCE, 0, time.monotonic()
@@ -97,7 +97,8 @@ def run(program, is_module):
         if is_module:
             runpy.run_module(program[0], run_name="__main__", alter_sys=True)
         else:
-            sys.path[0] = os.path.dirname(os.path.abspath(program[0]))
+            if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+                sys.path[0] = os.path.dirname(os.path.realpath(program[0]))
             runpy.run_path(program[0], run_name="__main__")
     except SystemExit as exit:
         if exit.code is None or isinstance(exit.code, int):
@@ -105,16 +106,32 @@ def run(program, is_module):
         print(exit.code, file=sys.stderr)
         return 1
     except BaseException as error:
-        traceback.print_exc()
+        error = error.with_traceback(without_own_frames(error.__traceback__))
+        sys.excepthook(type(error), error, error.__traceback__)
         # What shells say of a program that SIGINT has ended.
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 
+def without_own_frames(entry):
+    """The part of a traceback that is the program's."""
+    own = (globals(), vars(runpy))
+    while entry is not None and any(entry.tb_frame.f_globals is each for each in own):
+        entry = entry.tb_next
+    return entry
+
+
+OUTPUTS = ("output", "json", "folded", "flame_graph", "timeline")
+
+
 def check_files(options):
     """Says before a long run that a file can't be written, and not after it. Raises OSError."""
-    for path in (options.output, options.json, options.folded, options.flame_graph, options.timeline):
+    for name in OUTPUTS:
+        path = getattr(options, name)
         if path:
+            # The program may go to another folder.
+            path = os.path.abspath(path)
+            setattr(options, name, path)
             with open(path, "a", encoding="utf-8"):
                 pass
 
@@ -123,44 +140,61 @@ def trace(options):
     check_files(options)
     if options.timeline:
         _trace.start_timeline(options.events)
-    _trace.begin(options.modules.split(",") if options.modules else None)
-    start = time.perf_counter_ns()
-    with LiveLine(options.live):
-        status = run(options.program, options.is_module)
-    took = time.perf_counter_ns() - start
-    _trace.end()
+    _trace.begin([name.strip() for name in options.modules.split(",")] if options.modules else None)
+    live = LiveLine(options.live)
+    start, process = time.perf_counter_ns(), os.getpid()
     command = ("-m " if options.is_module else "") + " ".join(options.program)
-    found = recording(command, took)
+
+    def finish():
+        live.end()
+        # A copy of the process that was made by fork() is not the program.
+        if os.getpid() == process:
+            write_all(recording(command, time.perf_counter_ns() - start), options)
+
+    # After all that the program has registered itself, and when its threads have ended.
+    atexit.register(finish)
+    live.start()
+    return run(options.program, options.is_module)
+
+
+def write_all(found, options):
     text = report(found, options.sort, options.limit, options.tree, options.advice)
-    if options.output:
-        with open(options.output, "w", encoding="utf-8") as file:
-            file.write(text)
-    else:
-        print(f"\n{text}", end="", file=sys.stderr)
-    write_files(found, options)
-    return status
+    try:
+        write_files(found, options)
+        if options.output:
+            write(options.output, text)
+    except OSError as error:
+        say(f"hpy.trace: {error}")
+    if not options.output:
+        say(f"\n{text}".rstrip("\n"))
 
 
 def write_files(found, options):
     if options.json:
         found.save(options.json)
     if options.folded:
-        with open(options.folded, "w", encoding="utf-8") as file:
-            file.write(found.folded())
+        write(options.folded, found.folded())
     if options.flame_graph:
         if found.calls:
-            svg = found.flame_graph()
-            with open(options.flame_graph, "w", encoding="utf-8") as file:
-                file.write(svg)
+            write(options.flame_graph, found.flame_graph())
         else:
-            print(f"hpy.trace: nothing was called, so there is no {options.flame_graph}", file=sys.stderr)
+            os.unlink(options.flame_graph)
+            say(f"hpy.trace: nothing was called, so there is no {options.flame_graph}")
     if options.timeline:
         kept, dropped = _trace.write_timeline(options.timeline)
         if dropped:
-            print(
-                f"hpy.trace: {options.timeline} has the first {kept:,} calls; {dropped:,} more came after them (--events)",
-                file=sys.stderr,
-            )
+            say(f"hpy.trace: {options.timeline} has the first {kept:,} calls that returned; there were {dropped:,} more (--events)")
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def say(text):
+    """Prints to stderr, if the program has left it open."""
+    if sys.stderr is not None and not sys.stderr.closed:
+        print(text, file=sys.stderr)
 
 
 def main():

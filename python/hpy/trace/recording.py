@@ -52,20 +52,15 @@ class Entry:
     @property
     def caller(self):
         """The extension's function that this is charged to: itself, or the one that called the API. None outside of functions."""
-        entry = self
-        while entry is not None and entry.kind != "function":
-            entry = entry.parent
-        return entry
+        return next((entry for entry in (self, *self.outer) if entry.kind == "function"), None)
 
     @property
-    def is_recursive(self):
-        """Whether the same function is further out, which has this one's time in its total."""
+    def outer(self):
+        """What this is below of, the nearest first."""
         entry = self.parent
         while entry is not None:
-            if (entry.kind, entry.name) == (self.kind, self.name):
-                return True
+            yield entry
             entry = entry.parent
-        return False
 
     def walk(self):
         """This one and all below."""
@@ -140,6 +135,9 @@ def recording(command=None, time=None):
     import hpy.universal
 
     version, _revision = hpy.universal.get_version()
+    if command is not None:
+        # Arguments may be bytes that are no UTF-8.
+        command = command.encode("utf-8", "backslashreplace").decode("utf-8")
     return Recording(
         {
             "hpy_trace": FORMAT,
@@ -154,5 +152,11 @@ def recording(command=None, time=None):
 
 def shortened(path):
     """A path below this folder without the way to it, and others without their folders."""
-    relative = os.path.relpath(path) if os.path.isabs(path) and not path.startswith("<") else path
+    if not os.path.isabs(path):
+        return path
+    try:
+        relative = os.path.relpath(path)
+    except (OSError, ValueError):
+        # There is no current folder any more, or it is on another drive.
+        return os.path.basename(path)
     return os.path.basename(path) if relative.startswith(os.pardir) else relative

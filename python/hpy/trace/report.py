@@ -24,30 +24,31 @@ class Row:
         self.called_from = called_from
         self.calls = self.self_time = self.total_time = self.raised = self.left_open = 0
 
-    def add(self, entry):
+    def add(self, entry, is_outermost):
         self.calls += entry.calls
         self.self_time += entry.self_time
-        if not entry.is_recursive:
-            self.total_time += entry.total_time
+        # What is below itself is in that one's total.
+        self.total_time += entry.total_time if is_outermost else 0
         self.raised += entry.raised
         self.left_open += entry.opened - entry.closed
+
+
+def row_of(entry):
+    """Which row of its table an entry belongs to: its function, and where that is called from."""
+    if entry.kind == "function":
+        return entry.name, entry.python_line or "outside of Python code"
+    called_from = entry.caller.name if entry.caller else "outside of functions"
+    return entry.name, f"{called_from} ({entry.place})" if entry.place else called_from
 
 
 def rows(recording, kind):
     """The rows of a table: of functions of extensions by the line that calls them, or of the API by the function that does."""
     found = {}
     for entry in recording.walk():
-        if entry.kind != kind:
-            continue
-        if kind == "function":
-            called_from = entry.python_line or "outside of Python code"
-        else:
-            caller = entry.caller
-            called_from = caller.name if caller else "outside of functions"
-            if entry.place:
-                called_from += f" ({entry.place})"
-        key = entry.name, called_from
-        found.setdefault(key, Row(*key)).add(entry)
+        if entry.kind == kind:
+            key = row_of(entry)
+            is_outermost = all(outer.kind != kind or row_of(outer) != key for outer in entry.outer)
+            found.setdefault(key, Row(*key)).add(entry, is_outermost)
     return list(found.values())
 
 
@@ -150,7 +151,8 @@ def compared(before, after, limit=20):
     for (name, caller), calls, time in changed[:limit]:
         difference = time[1] - time[0]
         change = ("+" if difference >= 0 else "-") + duration(abs(difference))
-        ratio = f"{time[1] / time[0]:.2f}" if time[0] and time[1] else "gone" if time[0] else "new"
+        ratio = f"{time[1] / time[0]:.2f}" if time[0] else ""
+        ratio = "new" if not calls[0] else "gone" if not calls[1] else ratio
         lines.append(
             [f"{calls[0]:,}", f"{calls[1]:,}", duration(time[0]), duration(time[1]), change, ratio, name, caller]
         )

@@ -191,10 +191,23 @@ fn types(spec: &Spec) -> String {
         }
         body += "}\n";
     }
+    body += &shapes(spec);
     source(
         "spec/structs.toml, spec/enums.toml, spec/slots.toml and spec/signatures.toml",
         "Handles, enums, structs and function types of the ABI.",
         &body,
+    )
+}
+
+/// A macro that gives another one the shapes, and which function of the context is for each.
+fn shapes(spec: &Spec) -> String {
+    let prefix = "ctx_AsStruct_";
+    let functions = spec.functions().filter_map(|function| function.member.strip_prefix(prefix));
+    let pairs: Vec<_> = functions.map(|name| format!("{prefix}{name} => HPyType_BuiltinShape_{name}")).collect();
+    format!(
+        "/// Calls a macro with all shapes: `ctx_AsStruct_Object => HPyType_BuiltinShape_Object, ...`\n\
+         #[macro_export]\nmacro_rules! with_shapes {{\n($with:ident) => {{ $with! {{ {} }} }};\n}}\n",
+        pairs.join(", ")
     )
 }
 

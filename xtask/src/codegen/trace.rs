@@ -47,21 +47,24 @@ fn counted(spec: &Spec, function: &Function) -> String {
     let text = function.params().into_iter().find(|param| param.ty.is_pointer() && param.name.starts_with("utf8"));
     let text = text.map_or("core::ptr::null()".to_string(), |param| ident(&param.name));
     let mut body = format!("let call = Counted::enter(ctx, {}, {text});\n", function.index);
-    let has_handles = function.params.iter().any(|value| Decl::parse(&value.c).ty.base == "HPy");
+    let handles: Vec<_> =
+        function.params().iter().filter(|param| param.ty.base == "HPy").map(|param| ident(&param.name)).collect();
     for value in &function.params {
         let decl = Decl::parse(&value.c);
         let name = ident(&decl.name);
         let stolen = value.own == Some(Ownership::Stolen);
         let note = match decl.ty.base.as_str() {
-            "HPy" if stolen => "closes",
-            "HPyTracker" if stolen => "ends_tracker",
-            "HPyTracker" if has_handles => "adds_to_tracker",
-            "HPyTracker" => "empties_tracker",
-            "HPyType_Spec" => "sees_type",
-            "HPyCallFunction" => "sees_call_function",
+            "HPy" if stolen => format!("closes({name})"),
+            "HPyTracker" if stolen => format!("ends_tracker({name})"),
+            "HPyTracker" => match handles.first() {
+                Some(added) => format!("adds_to_tracker({name}, {added})"),
+                None => format!("empties_tracker({name})"),
+            },
+            "HPyType_Spec" => format!("sees_type({name})"),
+            "HPyCallFunction" => format!("sees_call_function({name})"),
             _ => continue,
         };
-        writeln!(body, "call.{note}({name});").unwrap();
+        writeln!(body, "call.{note};").unwrap();
     }
     let inner = format!("((*call.inner).{})(call.inner{})", function.member, arguments(function));
     let result = Decl::parse_type(function.member_returns());
@@ -70,9 +73,6 @@ fn counted(spec: &Spec, function: &Function) -> String {
         return method(function, SAFETY, &body);
     }
     writeln!(body, "let outcome = {inner};").unwrap();
-    for value in function.params.iter().filter(|value| value.own == Some(Ownership::Out)) {
-        writeln!(body, "call.opens_out({});", ident(&Decl::parse(&value.c).name)).unwrap();
-    }
     if result.base == "HPy" && function.returns.own == Some(Ownership::New) {
         body += "call.opens(outcome);\n";
     }
@@ -81,6 +81,10 @@ fn counted(spec: &Spec, function: &Function) -> String {
         true => "outcome.is_null()".to_string(),
         false => format!("outcome == {failure}"),
     };
+    for value in function.params.iter().filter(|value| value.own == Some(Ownership::Out)) {
+        let name = ident(&Decl::parse(&value.c).name);
+        writeln!(body, "let failed = {failed};\nif !failed {{ call.opens_out({name}) }}").unwrap();
+    }
     body += &match function.fails {
         Fails::Never | Fails::Aborts => "call.finish(false);".to_string(),
         Fails::Null | Fails::MinusOne => format!("call.finish({failed});"),

@@ -104,8 +104,8 @@ impl Calls for Debug {
             }
             let Some(h) = call.handle(h, 0) else { return -1 };
             if let Some(function) = (*func).r#impl {
-                let by = call.frame.function().map_or("", |function| function.name.as_str());
-                names::register(function as usize, format!("call function set by {by}"));
+                let by = || call.frame.function().map_or("", |function| function.name.as_str());
+                names::name_once(function as usize, || format!("call function set by {}", by()));
             }
             let result = ((*call.inner).ctx_SetCallFunction)(call.inner, h, func);
             if result == -1 {

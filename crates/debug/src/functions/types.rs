@@ -17,18 +17,15 @@ use hpy_layer::member;
 const UNKNOWN: &str = "an unknown shape";
 
 fn name_of(shape: HPyType_BuiltinShape) -> &'static str {
-    match shape {
-        HPyType_BuiltinShape_Legacy => "HPyType_BuiltinShape_Legacy",
-        HPyType_BuiltinShape_Object => "HPyType_BuiltinShape_Object",
-        HPyType_BuiltinShape_Type => "HPyType_BuiltinShape_Type",
-        HPyType_BuiltinShape_Long => "HPyType_BuiltinShape_Long",
-        HPyType_BuiltinShape_Float => "HPyType_BuiltinShape_Float",
-        HPyType_BuiltinShape_Unicode => "HPyType_BuiltinShape_Unicode",
-        HPyType_BuiltinShape_Tuple => "HPyType_BuiltinShape_Tuple",
-        HPyType_BuiltinShape_List => "HPyType_BuiltinShape_List",
-        HPyType_BuiltinShape_Dict => "HPyType_BuiltinShape_Dict",
-        _ => UNKNOWN,
+    macro_rules! name {
+        ($($function:ident => $shape:ident),*) => {
+            match shape {
+                $($shape => stringify!($shape),)*
+                _ => UNKNOWN,
+            }
+        };
     }
+    with_shapes!(name)
 }
 
 /// Whether an object's type has this name.
@@ -114,17 +111,7 @@ macro_rules! as_struct {
 impl Type for Debug {
     checked_type!();
 
-    as_struct!(
-        ctx_AsStruct_Object => HPyType_BuiltinShape_Object,
-        ctx_AsStruct_Legacy => HPyType_BuiltinShape_Legacy,
-        ctx_AsStruct_Type => HPyType_BuiltinShape_Type,
-        ctx_AsStruct_Long => HPyType_BuiltinShape_Long,
-        ctx_AsStruct_Float => HPyType_BuiltinShape_Float,
-        ctx_AsStruct_Unicode => HPyType_BuiltinShape_Unicode,
-        ctx_AsStruct_Tuple => HPyType_BuiltinShape_Tuple,
-        ctx_AsStruct_List => HPyType_BuiltinShape_List,
-        ctx_AsStruct_Dict => HPyType_BuiltinShape_Dict
-    );
+    with_shapes!(as_struct);
 
     unsafe extern "C" fn ctx_Type_FromSpec(
         ctx: *mut HPyContext,

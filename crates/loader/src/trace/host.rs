@@ -4,11 +4,17 @@ use hpy_abi::HPy;
 use hpy_cpython::handle::to_object;
 use pyo3_ffi::*;
 
-use crate::interpreter::{Pending, holds_interpreter, interpreter, line_for_good, site};
+use crate::interpreter::{Pending, holds_interpreter, interpreter, keep_code, line, site};
 use crate::owned::Owned;
 
 /// CPython, for the trace layer.
-pub static HOST: hpy_trace::Host = hpy_trace::Host { site, line: line_for_good, holds_interpreter, interpreter, call };
+pub static HOST: hpy_trace::Host =
+    hpy_trace::Host { site, line, keep_code, has_exception, holds_interpreter, interpreter, call };
+
+unsafe fn has_exception() -> bool {
+    // SAFETY: any thread may ask the first; one that holds the interpreter may ask the second.
+    unsafe { holds_interpreter() && !PyErr_Occurred().is_null() }
+}
 
 /// Calls a function with a name. What it raises is reported as unraisable, as there may be nobody who expects an exception.
 unsafe fn call(function: HPy, name: &str) -> bool {
