@@ -17,6 +17,8 @@ use crate::test::choose;
 /// described in docs/performance.md.
 #[derive(clap::Args)]
 pub struct Options {
+    /// What to measure instead of single operations
+    what: Option<What>,
     /// Rounds of each variant; the variants take turns
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..))]
     rounds: u32,
@@ -46,6 +48,12 @@ pub struct Options {
     document: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// The packages in ports/, against their originals
+    Ports,
+}
+
 pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
     let supported = interpreters::supported(root)?;
     let chosen = if options.pythons.is_empty() {
@@ -66,7 +74,7 @@ pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
     for interpreter in &chosen {
         Bench { root, build: &build, results: &results, builder: &builder, options }.measure(interpreter)?;
     }
-    if options.document {
+    if options.document && options.what.is_none() {
         let mut command = script(root, &builder, "document.py");
         run(command.arg(root.join("docs")).arg(&results).args(chosen.iter().map(Interpreter::tag)))?;
     }
@@ -94,6 +102,9 @@ impl Bench<'_> {
             [(self.options.debug, "debug"), (self.options.trace, "trace")].into_iter().find(|(chosen, _)| *chosen);
         let instructions = !self.options.no_instructions && mode.is_none();
 
+        if self.options.what == Some(What::Ports) {
+            return self.measure_ports(&environment, interpreter, &file("ports", "json"));
+        }
         println!("building the variants for {}", interpreter.name());
         let mut build = script(self.root, &environment, "build.py");
         build.arg("--folder").arg(self.build.join(&tag)).arg("--shared").arg(self.build.join("shared"));
@@ -127,6 +138,18 @@ impl Bench<'_> {
             run(script(self.root, &environment, "costs.py").arg(&plan).arg(file("costs", "json")))?;
         }
         Ok(())
+    }
+
+    fn measure_ports(&self, environment: &Environment, interpreter: &Interpreter, result: &Path) -> Result<(), String> {
+        println!("building and measuring the ports on {}, {} rounds", interpreter.name(), self.options.rounds);
+        let mut ports = script(self.root, environment, "ports.py");
+        ports.arg(result).arg(format!("--rounds={}", self.options.rounds));
+        ports.arg("--folder").arg(self.build.join(interpreter.tag())).arg("--shared").arg(self.build.join("shared"));
+        ports.arg("--universal-python").arg(self.builder.python());
+        if self.options.document {
+            ports.arg("--document");
+        }
+        run(&mut ports)
     }
 
     /// An environment with HPy 0.9.0 for the same version, if there can be one.
