@@ -233,15 +233,15 @@ def test_functions_take_nobodys_time():
     """)
 
     def tell(name):
-        time.sleep(0.02)
+        time.sleep(0.05)
         mod.g(1)
-        time.sleep(0.02)
+        time.sleep(0.05)
 
     set_trace_functions(on_enter=tell, on_exit=tell)
     mod.f(1)
     set_trace_functions(on_enter=None, on_exit=None)
     f, inside = entry(mod, "f"), [each for each in entries(mod) if each.name.endswith(".g")]
-    assert f.total_time < 20e6 and f.self_time < 20e6
+    assert f.total_time < 100e6 and f.self_time < 100e6
     # They are no children of what the function was told of.
     assert sum(each.calls for each in inside) == 2 and all(each.parent is None for each in inside)
 

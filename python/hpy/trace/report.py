@@ -135,7 +135,7 @@ def report(recording, sort="self", limit=20, with_tree=False, with_advice=True):
 
 
 def compared(before, after, limit=20):
-    """What changed from one recording to another, a str."""
+    """What changed from one recording to another, a str: the greatest changes first."""
     found = {}
     for which, recording in enumerate((before, after)):
         for kind in ("function", "api"):
@@ -145,10 +145,10 @@ def compared(before, after, limit=20):
                 calls, time = found.setdefault((row.name, caller), ([0, 0], [0, 0]))
                 calls[which] += row.calls
                 time[which] += row.self_time
-    changed = [(key, calls, time) for key, (calls, time) in found.items() if calls[0] != calls[1] or time[0] != time[1]]
-    changed.sort(key=lambda each: abs(each[2][1] - each[2][0]), reverse=True)
+    changes = [(key, calls, time) for key, (calls, time) in found.items()]
+    changes.sort(key=lambda each: abs(each[2][1] - each[2][0]), reverse=True)
     lines = []
-    for (name, caller), calls, time in changed[:limit]:
+    for (name, caller), calls, time in changes[:limit]:
         difference = time[1] - time[0]
         change = ("+" if difference >= 0 else "-") + duration(abs(difference))
         ratio = f"{time[1] / time[0]:.2f}" if time[0] else ""
@@ -158,6 +158,6 @@ def compared(before, after, limit=20):
         )
     header = ["calls", "after", "self", "after", "change", "ratio", "function", "called from"]
     texts = [f"before: {summary(before)}", f"after:  {summary(after)}", "", *in_columns(header, lines, left=2)]
-    if len(changed) > limit:
-        texts.append(f"... and {len(changed) - limit} more (--limit)")
+    if len(changes) > limit:
+        texts.append(f"... and {len(changes) - limit} more (--limit)")
     return "\n".join(texts) + "\n"
