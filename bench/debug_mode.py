@@ -4,8 +4,6 @@
 while handles are opened and closed.
 """
 
-import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -27,13 +25,8 @@ DEBUG = [
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("plan", help="JSON: which variants there are, and where they lie")
-    parser.add_argument("output", help="the file to write")
-    parser.add_argument("--rounds", type=int, default=100)
-    options = parser.parse_args()
-    with open(options.plan, encoding="utf-8") as file:
-        plan = json.load(file)
+    options = measure.make_parser(__doc__).parse_args()
+    plan = measure.read(options.plan)
     with tempfile.TemporaryDirectory() as folder:
         modules = load_all(plan, folder)
         result = {"python": machine.python(), "rounds": options.rounds, "variants": list(modules), "operations": []}
@@ -44,8 +37,7 @@ def main():
             result["operations"].append(entry)
     measure.progress("")
     result["memory"] = memory(plan)
-    with open(options.output, "w", encoding="utf-8") as file:
-        json.dump(result, file, indent=1)
+    measure.write(options.output, result)
     show(result)
 
 

@@ -173,17 +173,20 @@ def charts(measured):
     return "\n\n".join(links)
 
 
+def time_cells(operation, variants):
+    """The time in the C API, and for each variant the ratio of medians, and of minima."""
+    cells = [f"{operation['times'][BASE.name]['median_ns']:.1f} ns"]
+    for variant in variants:
+        middle, least = ratio(operation, variant.name), ratio(operation, variant.name, "min_ns")
+        cells.append("" if middle is None else f"{middle:.2f} ({least:.2f})")
+    return cells
+
+
 def times(measured):
     parts = []
     for result in measured.values():
         variants = compared(result)
-        rows = []
-        for operation in result["operations"]:
-            cells = [f"{operation['times'][BASE.name]['median_ns']:.1f} ns"]
-            for variant in variants:
-                middle, least = ratio(operation, variant.name), ratio(operation, variant.name, "min_ns")
-                cells.append("" if middle is None else f"{middle:.2f} ({least:.2f})")
-            rows.append([code(operation["label"]), *cells])
+        rows = [[code(operation["label"]), *time_cells(operation, variants)] for operation in result["operations"]]
         head = [result["python"]["name"], BASE.label, *(variant.label for variant in variants)]
         parts.append(table(head, rows))
     return "\n\n".join(parts)

@@ -19,14 +19,10 @@ ROUND_NS = 400_000
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("plan", help="JSON: which variants there are, where they lie, and what is known about them")
-    parser.add_argument("output", help="the file to write")
-    parser.add_argument("--rounds", type=int, default=100)
+    parser = make_parser(__doc__)
     parser.add_argument("--only", default="", help="only operations with this in their name, label or group")
     options = parser.parse_args()
-    with open(options.plan, encoding="utf-8") as file:
-        plan = json.load(file)
+    plan = read(options.plan)
     operations = select(options.only)
     if not operations:
         sys.exit(f"no operation has {options.only!r} in its name; there are: {', '.join(op.name for op in OPERATIONS)}")
@@ -56,7 +52,25 @@ def main():
             }
         )
     progress("")
-    with open(options.output, "w", encoding="utf-8") as file:
+    write(options.output, result)
+
+
+def make_parser(doc):
+    """The arguments of all scripts that measure variants."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("plan", help="JSON: which variants there are, where they lie, and what is known about them")
+    parser.add_argument("output", help="the file to write")
+    parser.add_argument("--rounds", type=int, default=100)
+    return parser
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write(path, result):
+    with open(path, "w", encoding="utf-8") as file:
         json.dump(result, file, indent=1)
 
 

@@ -13,20 +13,16 @@ from pathlib import Path
 
 import machine
 import measure
-from document import code, replaced, table
+from document import code, replaced, table, time_cells
 from operations import Operation
 from summary import geomean
-from variants import Variant, load
+from variants import VARIANTS as KNOWN, Variant, load
 
 PORTS = Path(__file__).parent.parent / "ports"
 PICONUMPY = PORTS / "piconumpy"
 
-VARIANTS = [
-    Variant("capi", "C API", "C API"),
-    Variant("cpython", "HPy, CPython ABI", "HPy cpy"),
-    Variant("universal", "HPy, universal", "HPy univ"),
-    Variant("numpy", "numpy", "numpy"),
-]
+VARIANTS = [variant for variant in KNOWN if variant.name in ("capi", "cpython", "universal")]
+VARIANTS.append(Variant("numpy", "numpy", "numpy"))
 
 
 def on_array(name, label, statement, size, unroll=10):
@@ -138,26 +134,19 @@ def variants_of(result):
     return [variant for variant in VARIANTS[1:] if variant.name in result["variants"]]
 
 
-def ratios(times, name):
-    return [times[name][which] / times["capi"][which] for which in ("median_ns", "min_ns")]
-
-
 def show(result):
     variants = variants_of(result)
     print(f"\n{result['python']['name']}: piconumpy; ratio of medians to the C API, and of minima\n")
     print(f"{'':<26}{'C API':>12}" + "".join(f"{variant.short:>18}" for variant in variants))
     for each in result["operations"]:
-        cells = ["{:.2f} ({:.2f})".format(*ratios(each["times"], variant.name)) for variant in variants]
-        print(f"{each['label']:<26}{each['times']['capi']['median_ns']:>9.1f} ns" + "".join(f"{cell:>18}" for cell in cells))
+        base, *cells = time_cells(each, variants)
+        print(f"{each['label']:<26}{base:>12}" + "".join(f"{cell:>18}" for cell in cells))
     print(f"{'geometric mean':<38}" + "".join(f"{geomean(result, variant.name):>18.2f}" for variant in variants))
 
 
 def markdown(result):
     variants = variants_of(result)
-    rows = []
-    for each in result["operations"]:
-        cells = ["{:.2f} ({:.2f})".format(*ratios(each["times"], variant.name)) for variant in variants]
-        rows.append([code(each["label"]), f"{each['times']['capi']['median_ns']:.1f} ns", *cells])
+    rows = [[code(each["label"]), *time_cells(each, variants)] for each in result["operations"]]
     rows.append(["geometric mean", "", *(f"{geomean(result, variant.name):.2f}" for variant in variants)])
     return table([result["python"]["name"], "C API", *(variant.label for variant in variants)], rows)
 

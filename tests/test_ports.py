@@ -1,6 +1,5 @@
 """The packages in ports/, built as their users do, and tested by their own tests."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from debugging import environment_with
 from snippet import REFERENCE, compile_file, make_importable
 
 PORTS = Path(__file__).parent.parent / "ports"
@@ -19,11 +19,10 @@ on_cpython = pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy 
 
 def run_tests(port, folder, *options, **environment):
     """Runs a port's tests with what lies in a folder."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith(("HPY", "PYTEST"))}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(port / "tests")],
         cwd=folder,
-        env={**others, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder), **environment},
+        env=environment_with({"PYTHONPATH": str(folder), **environment}),
         capture_output=True,
         encoding="utf-8",
         errors="replace",

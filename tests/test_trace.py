@@ -12,7 +12,7 @@ from tracing import entries, entry, traced
 from type_snippets import method, new, slot, type_source
 
 pytestmark = pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy has a trace mode of its own")
-if not sys.implementation.name == "pypy":
+if sys.implementation.name != "pypy":
     from hpy.trace import get_call_counts, get_durations, get_frequency, set_trace_functions
 
 # The tests down to "Attribution" hold for 0.9.0 as well.
@@ -327,7 +327,7 @@ def test_calls_are_charged_to_methods_getters_and_slots():
 
 @newer
 def test_a_total_is_not_that_of_another_function():
-    from hpy.trace.report import rows
+    from hpy.trace.rows import rows
     from hpy.trace import recording
 
     outer, inner = traced(COUNTED), traced(COUNTED)
@@ -457,7 +457,7 @@ def test_handles_that_are_left_open(mode):
             return HPyLong_FromLong(ctx, 1);
         }
         """,
-        "trace",
+        mode,
     )
     for _ in range(5):
         mod.clean(1), mod.forgets(1), mod.leaks(1)

@@ -161,15 +161,11 @@ unsafe fn open_constants(layer: &mut Layer) -> bool {
     true
 }
 
-/// Tells debug mode about a module that was made with a context of its own.
+/// Tells debug mode about a module that was made with one of its contexts.
 ///
 /// # Safety
 /// The definition is complete and stays.
-pub unsafe fn loaded(ctx: *mut HPyContext, name: &str, definition: *mut HPyModuleDef) {
-    let ours = LAYERS.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|layer| layer.outer == ctx);
-    if !ours {
-        return;
-    }
+pub unsafe fn loaded(name: &str, definition: *mut HPyModuleDef) {
     // SAFETY: as this function's.
     unsafe {
         names::register_definitions(name, (*definition).defines);

@@ -78,18 +78,18 @@ pub unsafe fn load_file(
     unsafe {
         let short_name = short_name(name)?;
         let file = file_path(path)?;
-        let contexts = contexts(mode)?;
+        let context = context(mode)?;
         let tag = interpreter_tag();
-        let hpydef = match definition(&short_name, &file, contexts.outermost, &tag) {
+        let hpydef = match definition(&short_name, &file, context, &tag) {
             Ok(hpydef) => hpydef,
             Err(refusal) => return Err(refusal.raise(module, name, path)),
         };
-        let definition = module::definition(contexts.outermost, hpydef)?;
-        if let Some(context) = contexts.debug {
-            hpy_debug::loaded(context, &short_name, hpydef);
+        let definition = module::definition(context, hpydef)?;
+        if mode.debug {
+            hpy_debug::loaded(&short_name, hpydef);
         }
         if mode.trace {
-            hpy_trace::loaded(contexts.outermost, &short_name, hpydef);
+            hpy_trace::loaded(&short_name, hpydef);
         }
         Owned::new(module::create(definition, spec)?)
     }
@@ -133,25 +133,16 @@ pub unsafe fn file_path(path: *mut PyObject) -> Result<PathBuf> {
     }
 }
 
-/// The contexts of a mode.
-struct Contexts {
-    /// What the binary is initialised with.
-    outermost: *mut HPyContext,
-    /// Debug mode's, which may be below trace mode's.
-    debug: Option<*mut HPyContext>,
-}
-
-unsafe fn contexts(mode: Mode) -> Result<Contexts> {
+/// The context of a mode, which binaries are initialised with.
+unsafe fn context(mode: Mode) -> Result<*mut HPyContext> {
     // SAFETY: the caller holds the interpreter.
     unsafe {
-        let debug = if mode.debug { Some(debug::start::context(mode.trace.into())?) } else { None };
-        let outermost = match (debug, mode.trace) {
-            (None, false) => hpy_cpython::context::universal()?,
-            (Some(debug), false) => debug,
-            (Some(debug), true) => trace::context(debug, true),
-            (None, true) => trace::context(hpy_cpython::context::below_layers()?, false),
-        };
-        Ok(Contexts { outermost, debug })
+        Ok(match (mode.debug, mode.trace) {
+            (false, false) => hpy_cpython::context::universal()?,
+            (true, false) => debug::start::context(0)?,
+            (false, true) => trace::context(hpy_cpython::context::below_layers()?, false),
+            (true, true) => trace::context(debug::start::context(1)?, true),
+        })
     }
 }
 

@@ -122,13 +122,11 @@ pub unsafe fn context(inner: *mut HPyContext, over_layer: bool, host: &'static H
     }
 }
 
-/// Tells trace mode the names of what is in a module that was made with a context of its own.
+/// Tells trace mode the names of what is in a module that was made with one of its contexts.
 ///
 /// # Safety
 /// The definition is complete and stays.
-pub unsafe fn loaded(ctx: *mut HPyContext, name: &str, definition: *mut HPyModuleDef) {
-    if LAYERS.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|layer| layer.outer == ctx) {
-        // SAFETY: as this function's.
-        unsafe { names::register_definitions(name, (*definition).defines) };
-    }
+pub unsafe fn loaded(name: &str, definition: *mut HPyModuleDef) {
+    // SAFETY: as this function's.
+    unsafe { names::register_definitions(name, (*definition).defines) };
 }

@@ -224,21 +224,12 @@ impl Node {
     /// keeps its node: recursion is seen as a loop.
     #[cold]
     pub fn learn(&'static self, key: Key, details: Details) -> &'static Node {
-        let mut outer = Some(self);
-        let mut root = self;
-        let node = loop {
-            match outer {
-                Some(node) if node.key == key => break node,
-                Some(node) => (root, outer) = (node, node.parent),
-                None if are_enough() && matches!(key.what(), What::Function(_)) => {
-                    match root.known(key).filter(|_| !core::ptr::eq(root, self)) {
-                        Some(node) => break node,
-                        None => break Node::new(key, details, Some(root)),
-                    }
-                }
-                None => break Node::new(key, details, Some(self)),
-            }
-        };
+        let outwards = || core::iter::successors(Some(self), |node| node.parent);
+        let node = outwards().find(|node| node.key == key).unwrap_or_else(|| {
+            let is_too_much = are_enough() && matches!(key.what(), What::Function(_));
+            let parent = outwards().last().filter(|_| is_too_much).unwrap_or(self);
+            parent.known(key).unwrap_or_else(|| Node::new(key, details, Some(parent)))
+        });
         self.know_as(key, node);
         if let Some(parent) = node.parent.filter(|parent| parent.known(key).is_none()) {
             parent.know_as(key, node);

@@ -45,19 +45,15 @@ fn is_zero(number: &u64) -> bool {
 /// The texts of nodes, which are looked up once.
 #[derive(Default)]
 pub struct Names {
-    known: HashMap<*const Node, (String, String)>,
+    known: HashMap<*const Node, (String, Option<String>)>,
 }
 
 impl Names {
-    /// The name of the function, and where it is called from.
-    pub fn of(&mut self, node: &'static Node) -> (&str, &str) {
-        let make = || {
-            let place =
-                node.place().or_else(|| node.details.line.as_ref().map(|line| format!("{}:{}", line.file, line.line)));
-            (node.name(), place.unwrap_or_default())
-        };
+    /// The name of the function, and the line of C that it is called from.
+    pub fn of(&mut self, node: &'static Node) -> (&str, Option<&str>) {
+        let make = || (node.name(), node.place());
         let (name, place) = self.known.entry(core::ptr::from_ref(node)).or_insert_with(make);
-        (name, place)
+        (name, place.as_deref())
     }
 }
 
@@ -78,7 +74,7 @@ impl Node {
     }
 
     /// The line of C that the API is called from: `snippet.c:17`.
-    pub fn place(&self) -> Option<String> {
+    fn place(&self) -> Option<String> {
         if matches!(self.key.what(), What::Function(_)) {
             return None;
         }
@@ -113,13 +109,13 @@ pub fn calls() -> Vec<Entry> {
 /// The children of some nodes, where those with the same name and place become one. The oldest first.
 fn merged(nodes: &[&'static Node], names: &mut Names) -> Vec<Entry> {
     let mut groups: Vec<Vec<&'static Node>> = Vec::new();
-    let mut known: HashMap<(String, String, Option<Line>), usize> = HashMap::new();
+    let mut known: HashMap<(String, Option<String>, Option<Line>), usize> = HashMap::new();
     for node in nodes {
         let mut children: Vec<_> = node.children().collect();
         children.reverse();
         for child in children {
             let (name, place) = names.of(child);
-            let key = (name.to_string(), place.to_string(), child.details.line.clone());
+            let key = (name.to_string(), place.map(str::to_string), child.details.line.clone());
             let group = *known.entry(key).or_insert(groups.len());
             if group == groups.len() {
                 groups.push(Vec::new());
@@ -132,11 +128,12 @@ fn merged(nodes: &[&'static Node], names: &mut Names) -> Vec<Entry> {
 
 fn entry(first: &'static Node, group: &[&'static Node], names: &mut Names) -> Entry {
     let sum = |count: fn(&Node) -> u64| group.iter().map(|node| count(node)).sum::<u64>();
+    let (name, place) = names.of(first);
     Entry {
         kind: first.kind(),
-        name: names.of(first).0.to_string(),
+        name: name.to_string(),
         line: first.details.line.clone(),
-        place: first.place(),
+        place: place.map(str::to_string),
         text: first.details.text.clone(),
         calls: sum(|node| node.calls.get()),
         own: clock::nanoseconds(sum(|node| node.own.get())),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::clock;
 use crate::node::{Node, What};
@@ -87,13 +88,15 @@ pub fn write(path: &Path) -> io::Result<()> {
     let mut separator = "\n";
     for (tid, events) in events {
         if !events.is_empty() {
+            let args = json!({ "name": format!("thread {tid}") });
             let thread =
-                format!("{{\"ph\":\"M\",\"pid\":{},\"tid\":{tid},\"name\":\"thread_name\",", std::process::id());
-            write!(file, "{separator}{thread}\"args\":{{\"name\":\"thread {tid}\"}}}}")?;
+                json!({ "ph": "M", "pid": std::process::id(), "tid": tid, "name": "thread_name", "args": args });
+            write!(file, "{separator}{thread}")?;
             separator = ",\n";
         }
         for Event { node, start, end } in events {
             let (name, place) = names.of(node);
+            let line = node.details.line.as_ref().map(|line| format!("{}:{}", line.file, line.line));
             let category = match node.key.what() {
                 What::Api(_) => "api",
                 What::Function(_) => "extension",
@@ -106,7 +109,7 @@ pub fn write(path: &Path) -> io::Result<()> {
                 dur: microseconds(end.saturating_sub(start)),
                 name,
                 cat: category,
-                args: (!place.is_empty()).then_some(Args { place }),
+                args: place.or(line.as_deref()).map(|place| Args { place }),
             };
             file.write_all(separator.as_bytes())?;
             serde_json::to_writer(&mut file, &event)?;

@@ -1,5 +1,7 @@
 """Patterns that are known to be slow, found in a recording."""
 
+from .rows import rows
+
 #: So often something has to happen to be worth a word.
 MANY = 100
 
@@ -16,52 +18,30 @@ OBJECT_NAMES = {
 NUMBERS = ("HPyLong_FromSsize_t", "HPyLong_FromSize_t", "HPyLong_FromInt64_t", "HPyLong_FromInt32_t")
 
 
-class Site:
-    """A place in C that calls a function of the API, in one function of an extension."""
-
-    def __init__(self, function, name, place):
-        self.function = function
-        self.name = name
-        self.place = place
-        self.text = None
-        self.calls = self.time = self.raised = 0
-
-    def __str__(self):
-        return f"{self.name} in {self.function}" + (f" ({self.place})" if self.place else "")
-
-
 class Function:
     """What one function of an extension does with the API."""
 
     def __init__(self, name):
         self.name = name
         self.calls = 0
-        self.sites = {}
+        #: a row for each place in C that calls a function of the API
+        self.sites = []
 
     def many(self, *names):
         """The sites that call one of these often."""
-        return [site for site in self.sites.values() if site.name in names and site.calls >= MANY]
+        return [site for site in self.sites if site.name in names and site.calls >= MANY]
 
     def calls_of(self, *names):
-        return sum(site.calls for site in self.sites.values() if site.name in names)
+        return sum(site.calls for site in self.sites if site.name in names)
 
 
 def functions_of(recording):
     functions = {}
-    for entry in recording.walk():
-        caller = entry.caller
-        if caller is None:
-            continue
-        function = functions.setdefault(caller.name, Function(caller.name))
-        if entry.kind == "function":
-            function.calls += entry.calls
-            continue
-        key = entry.name, entry.place
-        site = function.sites.setdefault(key, Site(caller.name, *key))
-        site.calls += entry.calls
-        site.time += entry.total_time
-        site.raised += entry.raised
-        site.text = site.text or entry.text
+    for row in rows(recording, "function"):
+        functions.setdefault(row.name, Function(row.name)).calls += row.calls
+    for row in rows(recording, "api"):
+        if row.caller:
+            functions[row.caller].sites.append(row)
     return functions.values()
 
 
@@ -74,7 +54,7 @@ def names_in_c(function):
         yield site, (
             f"makes a str of the name each time{name}. Make it once, with HPyUnicode_FromString where the module is initialised, keep it "
             f"in an HPyGlobal, and use {OBJECT_NAMES[site.name]}."
-        ), site.time
+        ), site.total_time
 
 
 def lists_by_append(function):
@@ -83,12 +63,12 @@ def lists_by_append(function):
             yield site, (
                 "builds a list item by item, which makes room for it again and again. Where the length is known, use HPyListBuilder_New, "
                 "HPyListBuilder_Set and HPyListBuilder_Build."
-            ), site.time
+            ), site.total_time
 
 
 def calls_with_tuples(function):
     for site in function.many("HPy_CallTupleDict"):
-        yield site, "needs a tuple for the arguments. HPy_Call takes them in an array, without one.", site.time
+        yield site, "needs a tuple for the arguments. HPy_Call takes them in an array, without one.", site.total_time
 
 
 def indices_as_objects(function):
@@ -97,7 +77,7 @@ def indices_as_objects(function):
         if indices >= site.calls:
             yield site, (
                 f"is called beside {indices:,} calls that make numbers. If these are indices: HPy_GetItem_i takes them as they are in C."
-            ), site.time
+            ), site.total_time
 
 
 def globals_in_loops(function):
@@ -105,18 +85,18 @@ def globals_in_loops(function):
         if site.calls >= 10 * function.calls:
             yield site, (
                 f"is called {site.calls // max(function.calls, 1):,} times in each call of the function. Load it once, before the loop."
-            ), site.time
+            ), site.total_time
 
 
 def exceptions_cleared(function):
     for site in function.many("HPyErr_Clear"):
-        raising = max(function.sites.values(), key=lambda each: each.raised)
+        raising = max(function.sites, key=lambda each: each.raised)
         by = f", mostly that of {raising.name}" if raising.raised else ""
         by += f" ({raising.place})" if by and raising.place else ""
         yield site, (
             f"throws an exception away{by}. Making one takes long: ask first (HPy_Contains, HPy_TypeCheck, HPyNumber_Check), or have Python's "
             "own function with a default do it."
-        ), site.time + (raising.time if raising.raised else 0)
+        ), site.total_time + (raising.total_time if raising.raised else 0)
 
 
 PATTERNS = [names_in_c, lists_by_append, calls_with_tuples, indices_as_objects, globals_in_loops, exceptions_cleared]

@@ -3,6 +3,7 @@
 import textwrap
 
 from .advice import advice
+from .rows import OUTSIDE, rows
 
 WIDTH = 110
 
@@ -14,42 +15,6 @@ def duration(nanoseconds):
             number = nanoseconds / size
             return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f} {unit}"
     return f"{nanoseconds:.0f} ns"
-
-
-class Row:
-    """Calls of one function, from one place or all."""
-
-    def __init__(self, name, called_from):
-        self.name = name
-        self.called_from = called_from
-        self.calls = self.self_time = self.total_time = self.raised = self.left_open = 0
-
-    def add(self, entry, is_outermost):
-        self.calls += entry.calls
-        self.self_time += entry.self_time
-        # What is below itself is in that one's total.
-        self.total_time += entry.total_time if is_outermost else 0
-        self.raised += entry.raised
-        self.left_open += entry.opened - entry.closed
-
-
-def row_of(entry):
-    """Which row of its table an entry belongs to: its function, and where that is called from."""
-    if entry.kind == "function":
-        return entry.name, entry.python_line or "outside of Python code"
-    called_from = entry.caller.name if entry.caller else "outside of functions"
-    return entry.name, f"{called_from} ({entry.place})" if entry.place else called_from
-
-
-def rows(recording, kind):
-    """The rows of a table: of functions of extensions by the line that calls them, or of the API by the function that does."""
-    found = {}
-    for entry in recording.walk():
-        if entry.kind == kind:
-            key = row_of(entry)
-            is_outermost = all(outer.kind != kind or row_of(outer) != key for outer in entry.outer)
-            found.setdefault(key, Row(*key)).add(entry, is_outermost)
-    return list(found.values())
 
 
 SORT_KEYS = {
@@ -129,7 +94,8 @@ def report(recording, sort="self", limit=20, with_tree=False, with_advice=True):
     if found:
         lines += ["", "Advice"]
         for each in found:
-            text = f"{each.site}, {each.site.calls:,} calls, {duration(each.time)}: {each.text}"
+            site = f"{each.site.name} in {each.site.called_from}"
+            text = f"{site}, {each.site.calls:,} calls, {duration(each.time)}: {each.text}"
             lines += ["", *textwrap.wrap(text, WIDTH, initial_indent="- ", subsequent_indent="  ")]
     return "\n".join(lines) + "\n"
 
@@ -141,7 +107,7 @@ def compared(before, after, limit=20):
         for kind in ("function", "api"):
             for row in rows(recording, kind):
                 # Lines change when a program does.
-                caller = row.called_from.split(" (")[0] if kind == "api" else ""
+                caller = (row.caller or OUTSIDE) if kind == "api" else ""
                 calls, time = found.setdefault((row.name, caller), ([0, 0], [0, 0]))
                 calls[which] += row.calls
                 time[which] += row.self_time
