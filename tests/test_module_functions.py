@@ -140,6 +140,16 @@ DESCRIBED = """
 """
 
 
+@pytest.mark.differs("a second definition with the same implementation does not compile with 0.9.0's headers")
+def test_functions_can_share_an_implementation(snippet):
+    mod = snippet("""
+        FUNC_O(identity) { return HPy_Dup(ctx, arg); }
+        HPyDef_METH_IMPL(same, "same", identity_impl, HPyFunc_O, .doc = "By another name.")
+        EXPORT(same)
+    """)
+    assert (mod.identity(1), mod.same(2), mod.same.__doc__) == (1, 2, "By another name.")
+
+
 def test_functions_are_described(snippet):
     mod = snippet(DESCRIBED)
     function = mod.documented

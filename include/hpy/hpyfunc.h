@@ -2,9 +2,10 @@
 #ifndef HPY_HPYFUNC_H
 #define HPY_HPYFUNC_H
 
-/* Declares SYM as a static function of signature SIG. The enum makes a misspelt SIG a clear error. */
-#define HPyFunc_DECLARE(SYM, SIG) \
-    enum { SYM##_sig = SIG };     \
+/* Declares SYM as a static function of signature SIG. The array, which nobody defines, makes a misspelt SIG a clear error;
+   unlike an enum it can be declared again, for a second method with the same implementation. */
+#define HPyFunc_DECLARE(SYM, SIG)         \
+    extern const char SYM##_sig[1 + SIG]; \
     _HPyFunc_DECLARE_##SIG(SYM)
 
 /* Defines SYM as a static function that CPython can call and that calls IMPL, which has the signature SIG. */

@@ -25,7 +25,7 @@ pub struct Options {
     /// On this version, such as 3.11, or pypy (may be repeated; default: 3.11, if there, and the newest)
     #[arg(long = "python", value_name = "VERSION")]
     pythons: Vec<String>,
-    /// Only operations with this in their name, label or group, such as call or "p + q"
+    /// Only operations with this in their name, label or group, such as call or "p + q"; only ports with this in their name
     #[arg(long, value_name = "OPERATION", default_value = "")]
     only: String,
     /// Leave out the instructions, which are counted by valgrind and take half of the time
@@ -145,7 +145,7 @@ impl Bench<'_> {
         let mut ports = script(self.root, environment, "ports.py");
         ports.arg(result).arg(format!("--rounds={}", self.options.rounds));
         ports.arg("--folder").arg(self.build.join(interpreter.tag())).arg("--shared").arg(self.build.join("shared"));
-        ports.arg("--universal-python").arg(self.builder.python());
+        ports.arg("--universal-python").arg(self.builder.python()).arg(format!("--only={}", self.options.only));
         if self.options.document {
             ports.arg("--document");
         }
