@@ -136,12 +136,11 @@ def compile_file(text, name, abi="universal", extra_flags=(), language="c"):
 
 def make_importable(binary, folder):
     """Puts a binary into a folder, with the stub file beside it that hpy.devel writes."""
-    import hpy.devel
+    from hpy.devel.stub import stub
 
     name = binary.name.split(".")[0]
     shutil.copy(binary, folder)
-    stub = hpy.devel._STUB.format(file_name=binary.name, module_name=name)
-    Path(folder, f"{name}.py").write_text(stub, encoding="utf-8")
+    Path(folder, f"{name}.py").write_text(stub(binary.name), encoding="utf-8")
 
 
 class CompileError(Exception):

@@ -58,7 +58,7 @@ class Project:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text), encoding="utf-8")
 
-    def setup(self, arguments, modules=("mod",), extra=""):
+    def setup(self, arguments, modules=("mod",), extra="", check=True):
         """Writes a setup.py with HPy extensions and their sources."""
         self.write(
             setup_dot_py=f"""
@@ -74,7 +74,7 @@ class Project:
         for module in modules:
             name = module.split(".")[-1]
             (self.folder / f"{name}.c").write_text(C_MODULE.format(name=name))
-        return self.python("setup.py", *arguments)
+        return self.python("setup.py", *arguments, check=check)
 
     def python(self, *arguments, check=True, cwd=None):
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*self.path, str(self.folder)])}
@@ -120,15 +120,68 @@ def test_build_ext_inplace(project):
     assert project.doc("package.inner") == "built for universal"
 
 
-def test_a_wheel_has_binary_and_stub(project, tmp_path):
-    project.setup(["--hpy-abi=universal", "bdist_wheel"])
-    (wheel,) = (project.folder / "dist").glob("*.whl")
-    assert "none-any" not in wheel.name
+def only_wheel(folder):
+    """The wheel that has been made: its tags, names of its files, and metadata."""
+    (wheel,) = Path(folder).glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if "dist-info" not in name}
-        archive.extractall(tmp_path / "installed")
-    assert names == {f"mod{get_hpy_ext_suffix('universal')}", "mod.py"}
+        (metadata,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        return wheel, names, archive.read(metadata).decode().splitlines()
+
+
+def test_a_wheel_is_for_every_python(project, tmp_path):
+    # What has been built under its usual names does not get into it.
+    project.setup(["--hpy-abi=universal", "build"], modules=["mod", "package.inner"])
+    project.setup(["--hpy-abi=universal", "bdist_wheel"], modules=["mod", "package.inner"])
+    wheel, names, metadata = only_wheel(project.folder / "dist")
+    assert wheel.name.startswith("project-1.0-py3-none-") and "none-any" not in wheel.name
+    assert names == {"mod.so", "mod.py", "package/inner.so", "package/inner.py"}
+    assert "Root-Is-Purelib: false" in zipfile.ZipFile(wheel).read("project-1.0.dist-info/WHEEL").decode()
+    (requirement,) = [line for line in metadata if line.startswith("Requires-Dist")]
+    requirement = "".join(each for each in requirement if each not in " ()")
+    assert requirement.replace('"', "'") == "Requires-Dist:hpy>=0.10;platform_python_implementation=='CPython'"
+
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     assert project.doc("mod", tmp_path / "installed") == "built for universal"
+    assert project.doc("package.inner", tmp_path / "installed") == "built for universal"
+    # Without the stub; and with nothing but that, as where binaries of this name are no modules.
+    if sys.implementation.name == "cpython":
+        (tmp_path / "installed" / "mod.py").unlink()
+        assert project.doc("mod", tmp_path / "installed") == "built for universal"
+    code = (
+        "import sys; from importlib.machinery import SourceFileLoader, ModuleSpec; from importlib.util import module_from_spec\n"
+        f"path = {str(tmp_path / 'installed' / 'package' / 'inner.py')!r}\n"
+        "spec = ModuleSpec('package.inner', SourceFileLoader('package.inner', path), origin=path); spec.has_location = True\n"
+        "module = module_from_spec(spec); spec.loader.exec_module(module)\n"
+        "module = sys.modules['package.inner']; print(module.__doc__, module.__file__ == module.__spec__.origin == path[:-2] + 'so')"
+    )
+    assert project.python("-c", code, cwd="/").stdout.strip() == "built for universal True"
+
+
+@pytest.mark.parametrize("given, expected", [("hpy", "hpy"), ("hpy>=0.10,<1", "hpy<1,>=0.10"), ("HPy >= 0.11", "HPy>=0.11")])
+def test_a_dependency_on_the_runtime_stays_as_it_is(project, given, expected):
+    project.setup(["--hpy-abi=universal", "bdist_wheel"], extra=f"install_requires=[{given!r}]")
+    _, _, metadata = only_wheel(project.folder / "dist")
+    (required,) = [line.partition(":")[2] for line in metadata if line.startswith("Requires-Dist")]
+    # Older releases of setuptools write parentheses.
+    assert "".join(each for each in required if each not in " ()") in (expected, given.replace(" ", ""))
+
+
+def test_a_dependency_on_one_release_is_refused(project):
+    run = project.setup(["--hpy-abi=universal", "egg_info"], extra="install_requires=['hpy==0.10.0']", check=False)
+    assert run.returncode != 0 and "a lower bound is all it needs" in run.stdout + run.stderr
+
+
+@ON_CPYTHON
+@pytest.mark.parametrize("abi", ["universal", "hybrid"])
+def test_a_wheel_with_something_for_one_version_says_so(project, abi):
+    (project.folder / "old.c").write_text(C_API_MODULE.format(name="old"))
+    other = 'ext_modules=[Extension("old", ["old.c"])]' if abi == "universal" else ""
+    project.setup([f"--hpy-abi={abi}", "bdist_wheel"], extra=other)
+    wheel, names, metadata = only_wheel(project.folder / "dist")
+    version = "cp{}{}".format(*sys.version_info)
+    assert f"-{version}-{version}-" in wheel.name
+    assert f"mod{get_hpy_ext_suffix(abi)}" in names and not [line for line in metadata if line.startswith("Requires-Dist")]
 
 
 def test_an_egg_keeps_our_stub(project, tmp_path):

@@ -20,6 +20,36 @@
 extern _HPy_HIDDEN _HPy_TRAMPOLINE_CONTEXT
 #endif
 
+/* What a universal binary hands over to the runtime when CPython imports it by its PyInit_NAME. Released runtimes know it, so
+   whatever is new comes last, with a higher `size`. */
+typedef struct {
+    uint32_t size;
+    uint32_t major;
+    uint32_t minor;
+    const char *name;
+    void (*set_context)(HPyContext *ctx);
+    HPyModuleDef *(*init)(void);
+} _HPyModule_Entry;
+
+#ifdef HPY_ABI_UNIVERSAL
+/* Asks the installed runtime for CPython's definition of the module. CPython's functions are looked up in the process, so
+   the binary can be loaded where there are none. Returns null with an ImportError if there is no such runtime. */
+HPyAPI_HELPER void *_HPyModule_Import(const _HPyModule_Entry *entry);
+
+#  define _HPy_PYINIT(ext_name)                                                                              \
+      HPy_EXPORTED_FUNC void *PyInit_##ext_name(void);                                                       \
+      HPy_EXPORTED_FUNC void *PyInit_##ext_name(void)                                                        \
+      {                                                                                                      \
+          static const _HPyModule_Entry entry = {                                                            \
+              sizeof(_HPyModule_Entry), HPY_ABI_VERSION,                     HPY_ABI_VERSION_MINOR,          \
+              #ext_name,                HPyInitGlobalContext_##ext_name,     HPyInit_##ext_name              \
+          };                                                                                                 \
+          return _HPyModule_Import(&entry);                                                                  \
+      }
+#else
+#  define _HPy_PYINIT(ext_name)
+#endif
+
 /* HPy_MODINIT(NAME, moduledef) exports the module. NAME is the last part of the module's name, with '-' as '_'; moduledef
    is a static HPyModuleDef. */
 #ifdef HPY_ABI_CPYTHON
@@ -50,7 +80,8 @@ HPyAPI_HELPER PyObject *_HPyModule_Init(HPyContext *ctx, HPyModuleDef *def);
         _HPy_RecognizePyPy(ctx);                                                                         \
     }                                                                                                    \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void);                                            \
-    HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void) { return &mod_def; }
+    HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void) { return &mod_def; }                        \
+    _HPy_PYINIT(ext_name)
 
 #endif /* HPY_ABI_CPYTHON */
 

@@ -48,3 +48,23 @@ pub unsafe fn null_ended<T>(list: *mut *mut T) -> impl Iterator<Item = *mut T> {
         Some(item)
     })
 }
+
+/// What a universal binary hands over when CPython imports it by its `PyInit_NAME`: `_HPyModule_Entry` of the headers.
+#[repr(C)]
+pub struct HPyModuleEntry {
+    /// Of the struct, in bytes: what a newer binary has behind is not known here.
+    pub size: u32,
+    /// The ABI that the binary needs.
+    pub major: u32,
+    pub minor: u32,
+    /// The last part of the module's name.
+    pub name: *const core::ffi::c_char,
+    /// Called with the context before anything else of the module.
+    pub set_context: Option<unsafe extern "C" fn(*mut HPyContext)>,
+    pub init: Option<unsafe extern "C" fn() -> *mut HPyModuleDef>,
+}
+
+/// Where the function lies that takes one, in a capsule of this name: an attribute of `hpy.universal`. It gives CPython's
+/// definition of the module, or null with an exception.
+pub const IMPORT_CAPSULE: &core::ffi::CStr = c"hpy.universal._import_entry";
+pub type ImportEntry = unsafe extern "C" fn(*const HPyModuleEntry) -> *mut core::ffi::c_void;

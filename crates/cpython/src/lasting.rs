@@ -19,6 +19,7 @@ pub unsafe trait Entry: Sized {
 /// All entries there are.
 pub struct Lasting<T>(AtomicPtr<T>);
 
+#[allow(clippy::new_without_default, reason = "a list is a static variable")]
 impl<T: Entry> Lasting<T> {
     pub const fn new() -> Lasting<T> {
         Lasting(AtomicPtr::new(null_mut()))

@@ -30,7 +30,7 @@ mod eval;
 mod global;
 pub mod handle;
 mod item;
-mod lasting;
+pub mod lasting;
 mod legacy;
 mod list;
 mod long;

@@ -107,6 +107,42 @@ unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef) -> Result
     })
 }
 
+/// A definition for CPython's import system, which asks `create` for the module itself and then runs the exec slots.
+///
+/// # Safety
+/// As [`definition`]; `create` gives what CPython's `Py_mod_create` has to.
+pub unsafe fn importable(hpydef: &HPyModuleDef, create: CreateModule) -> Result<PyModuleDef> {
+    let mut defines = Array::new();
+    // SAFETY: the list of definitions ends with null.
+    for define in unsafe { null_ended(hpydef.defines) } {
+        defines.push(define)?;
+    }
+    let mut all = Array::new();
+    all.push(PyModuleDef_Slot { slot: Py_mod_create, value: create as *mut c_void })?;
+    // SAFETY: as this function's.
+    let (slots, creates) = unsafe { slots(defines.as_slice())? };
+    for &slot in slots.as_slice() {
+        // What creates the module itself has nothing else.
+        if !(creates && slot.slot == Py_mod_create) {
+            all.push(slot)?;
+        }
+    }
+    Ok(PyModuleDef {
+        m_base: PyModuleDef_HEAD_INIT,
+        m_name: null(),
+        m_doc: null(),
+        m_size: 0,
+        m_methods: null_mut(),
+        m_slots: all.leak(),
+        m_traverse: None,
+        m_clear: None,
+        m_free: None,
+    })
+}
+
+/// Gives a module, as a new reference, for a spec and a definition.
+pub type CreateModule = unsafe extern "C" fn(*mut PyObject, *mut PyModuleDef) -> *mut PyObject;
+
 /// Hands over the methods of the definitions, then the legacy ones.
 ///
 /// # Safety
@@ -236,6 +272,16 @@ pub unsafe fn check_created_module(module: *mut PyObject) -> *mut PyObject {
     module
 }
 
+/// Makes the module of a definition for a spec, without running its exec slots. Returns a new reference.
+///
+/// # Safety
+/// As [`create`].
+pub unsafe fn create_only(def: *mut PyModuleDef, spec: *mut PyObject) -> Result<*mut PyObject> {
+    // SAFETY: as this function's; the caller holds the interpreter.
+    let module = unsafe { PyModule_FromDefAndSpec(def, spec) };
+    if module.is_null() { Err(PythonError) } else { Ok(module) }
+}
+
 /// Makes the module of a definition for a spec, and runs its exec slots. Returns a new reference.
 ///
 /// # Safety
@@ -243,10 +289,7 @@ pub unsafe fn check_created_module(module: *mut PyObject) -> *mut PyObject {
 pub unsafe fn create(def: *mut PyModuleDef, spec: *mut PyObject) -> Result<*mut PyObject> {
     // SAFETY: as this function's; the caller holds the interpreter.
     unsafe {
-        let module = PyModule_FromDefAndSpec(def, spec);
-        if module.is_null() {
-            return Err(PythonError);
-        }
+        let module = create_only(def, spec)?;
         let is_module: c_int = PyModule_Check(module);
         if is_module != 0 && PyModule_ExecDef(module, def) != 0 {
             Py_DECREF(module);

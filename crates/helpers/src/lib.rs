@@ -4,6 +4,7 @@
 //! * [`argparse`] has `HPyArg_Parse` and its two siblings with keywords;
 //! * [`buildvalue`] has `HPy_BuildValue`;
 //! * [`mod@format`] has `HPyUnicode_FromFormat` and `HPyErr_Format`;
+//! * [`import`] is what a universal binary does when CPython imports it without a stub;
 //! * [`structseq`] makes struct sequences, over `collections.namedtuple`;
 //! * [`addtype`] and [`arguments`] have the `HPyHelpers_*`;
 //! * `autogen_library` and `cpython` are the CPython ABI's.
@@ -33,6 +34,8 @@ pub mod argparse;
 pub mod arguments;
 pub mod buildvalue;
 pub mod format;
+#[cfg(not(feature = "cpython"))]
+pub mod import;
 pub mod structseq;
 pub mod vararg;
 

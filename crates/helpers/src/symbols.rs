@@ -13,7 +13,6 @@ macro_rules! hide {
         const HIDDEN: &[&str] = &[$($name),*];
     };
 }
-#[cfg(feature = "cpython")]
 pub(crate) use hide;
 
 hide! {

@@ -37,15 +37,7 @@ pub unsafe fn load_bootstrap(module: *mut PyObject, args: *mut PyObject, kwargs:
             return Err(PythonError);
         }
         let [name, ext_name, package, file, loader, spec, env] = values;
-        let short_name = Owned::from_borrowed(name)?;
-        let full_name = Owned::from_borrowed(ext_name)?;
-        let asked_for = mode::asked_for(full_name.as_str()?, short_name.as_str()?);
-        let mode = mode_from(env, short_name.as_str()?)?.and(asked_for);
-        if get(env, "HPY_LOG")?.is_some() {
-            let with = mode.log_suffix();
-            PySys_FormatStdout(c"Loading '%U' in HPy universal mode%s\n".as_ptr(), name, with.as_ptr());
-        }
-
+        let mode = mode_of(ext_name, name, env)?;
         let loaded = load_file(module, name, file, spec, mode)?;
         let attributes = [
             (loaded.as_ptr(), c"__file__", file),
@@ -62,6 +54,26 @@ pub unsafe fn load_bootstrap(module: *mut PyObject, args: *mut PyObject, kwargs:
             }
         }
         Ok(loaded)
+    }
+}
+
+/// The mode that a module is to be loaded in, by its full name and the last part of that: what the environment says, and what
+/// is asked for besides. Says so if the environment wants to know.
+///
+/// # Safety
+/// The objects are alive: two strs and a mapping.
+pub unsafe fn mode_of(full_name: *mut PyObject, name: *mut PyObject, env: *mut PyObject) -> Result<Mode> {
+    // SAFETY: as this function's.
+    unsafe {
+        let short_name = Owned::from_borrowed(name)?;
+        let full_name = Owned::from_borrowed(full_name)?;
+        let asked_for = mode::asked_for(full_name.as_str()?, short_name.as_str()?);
+        let mode = mode_from(env, short_name.as_str()?)?.and(asked_for);
+        if get(env, "HPY_LOG")?.is_some() {
+            let with = mode.log_suffix();
+            PySys_FormatStdout(c"Loading '%U' in HPy universal mode%s\n".as_ptr(), name, with.as_ptr());
+        }
+        Ok(mode)
     }
 }
 

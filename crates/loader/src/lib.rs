@@ -4,6 +4,7 @@
 //! * `load` is [`load()`] and its checks, one after the other, each with its own message.
 //! * `debug` and `trace` are the Python sides of debug mode and trace mode; `interpreter` is what both ask of CPython.
 //! * `bootstrap` is what stub files call: modes from the environment, and the module's attributes.
+//! * `import` is what binaries call that are imported without a stub file.
 //! * `mode` reads the environment variable `HPY`.
 //! * `refusal` turns a message and a help into an exception.
 //! * `owned` holds references, and `binding` has what modules are made with.
@@ -12,6 +13,7 @@ mod binary;
 mod binding;
 mod bootstrap;
 mod debug;
+mod import;
 mod interpreter;
 mod load;
 mod mode;
@@ -123,6 +125,7 @@ unsafe fn add_names(module: *mut PyObject) -> hpy_cpython::module::Result<()> {
         if PyObject_SetAttrString(module, refusal::LOAD_ERROR.as_ptr(), error.as_ptr()) < 0 {
             return Err(hpy_cpython::module::PythonError);
         }
+        import::add_to(module)?;
         debug::add_to(module)?;
         trace::add_to(module)
     }

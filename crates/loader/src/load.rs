@@ -84,14 +84,31 @@ pub unsafe fn load_file(
             Ok(hpydef) => hpydef,
             Err(refusal) => return Err(refusal.raise(module, name, path)),
         };
+        let definition = module_definition(mode, context, &short_name, hpydef)?;
+        Owned::new(module::create(definition, spec)?)
+    }
+}
+
+/// CPython's definition of a module in a mode, with the context of that.
+///
+/// # Safety
+/// The extension's definition stays, unchanged; the caller holds the interpreter.
+pub unsafe fn module_definition(
+    mode: Mode,
+    context: *mut HPyContext,
+    short_name: &str,
+    hpydef: *mut HPyModuleDef,
+) -> Result<*mut PyModuleDef> {
+    // SAFETY: as this function's.
+    unsafe {
         let definition = module::definition(context, hpydef)?;
         if mode.debug {
-            hpy_debug::loaded(&short_name, hpydef);
+            hpy_debug::loaded(short_name, hpydef);
         }
         if mode.trace {
-            hpy_trace::loaded(&short_name, hpydef);
+            hpy_trace::loaded(short_name, hpydef);
         }
-        Owned::new(module::create(definition, spec)?)
+        Ok(definition)
     }
 }
 
@@ -134,7 +151,10 @@ pub unsafe fn file_path(path: *mut PyObject) -> Result<PathBuf> {
 }
 
 /// The context of a mode, which binaries are initialised with.
-unsafe fn context(mode: Mode) -> Result<*mut HPyContext> {
+///
+/// # Safety
+/// The caller holds the interpreter.
+pub unsafe fn context(mode: Mode) -> Result<*mut HPyContext> {
     // SAFETY: the caller holds the interpreter.
     unsafe {
         Ok(match (mode.debug, mode.trace) {
@@ -303,7 +323,8 @@ impl Symbols<'_> {
     }
 }
 
-fn check_version(short_name: &str, major: u32, minor: u32) -> core::result::Result<(), Refusal> {
+/// Whether this runtime has the ABI that a binary needs.
+pub fn check_version(short_name: &str, major: u32, minor: u32) -> core::result::Result<(), Refusal> {
     if i64::from(major) == i64::from(ABI_VERSION) && i64::from(minor) <= i64::from(ABI_VERSION_MINOR) {
         return Ok(());
     }
