@@ -50,7 +50,7 @@ impl Environment {
         if !environment.works() {
             step(&format!("making an environment for {name}"), || environment.make(&TOOLS))?;
         }
-        let wheel = build_wheel(root, &environment)?;
+        let wheel = environment.build_wheel(root)?;
         step(&format!("installing hpy for {name}"), || {
             output(environment.pip().args(["install", "--no-deps", "--force-reinstall"]).arg(&wheel))?;
             fs::write(&stamp, current).map_err(|error| format!("{}: {error}", stamp.display()))
@@ -99,6 +99,34 @@ impl Environment {
         self.python().exists() && output(self.command().args(["-c", "import pytest, xdist, setuptools, wheel"])).is_ok()
     }
 
+    /// The package's wheel for this interpreter, built if it is not there; the environment has to be up to date.
+    pub fn wheel(&self, root: &Path) -> Result<PathBuf, String> {
+        match only_wheel(&self.wheels(root)) {
+            Ok(wheel) => Ok(wheel),
+            Err(_) => self.build_wheel(root),
+        }
+    }
+
+    fn wheels(&self, root: &Path) -> PathBuf {
+        root.join("target/wheels").join(self.interpreter.tag())
+    }
+
+    /// Builds the package as any installer would, and gives the wheel's path.
+    fn build_wheel(&self, root: &Path) -> Result<PathBuf, String> {
+        let dir = self.wheels(root);
+        step(&format!("building hpy for {}", self.interpreter.name()), || {
+            if dir.exists() {
+                fs::remove_dir_all(&dir).map_err(|error| error.to_string())?;
+            }
+            let mut command = self.pip();
+            command.args(["wheel", "--no-deps", "--wheel-dir"]).arg(&dir).arg(root);
+            // Objects of one interpreter are not those of another.
+            command.env("CARGO_TARGET_DIR", root.join("target/python").join(self.interpreter.tag()));
+            output(&mut command)?;
+            only_wheel(&dir)
+        })
+    }
+
     /// The environment's Python.
     pub fn python(&self) -> PathBuf {
         let bin = if cfg!(windows) { "Scripts" } else { "bin" };
@@ -112,32 +140,22 @@ impl Environment {
         command
     }
 
-    fn pip(&self) -> Command {
+    pub fn pip(&self) -> Command {
         let mut command = self.command();
         command.args(["-m", "pip", "--disable-pip-version-check", "--quiet"]);
         command
     }
 }
 
-/// Builds the package as any installer would, and gives the wheel's path.
-fn build_wheel(root: &Path, environment: &Environment) -> Result<PathBuf, String> {
-    let tag = environment.interpreter.tag();
-    let dir = root.join("target/wheels").join(&tag);
-    step(&format!("building hpy for {}", environment.interpreter.name()), || {
-        if dir.exists() {
-            fs::remove_dir_all(&dir).map_err(|error| error.to_string())?;
-        }
-        let mut command = environment.pip();
-        command.args(["wheel", "--no-deps", "--wheel-dir"]).arg(&dir).arg(root);
-        // Objects of one interpreter are not those of another.
-        command.env("CARGO_TARGET_DIR", root.join("target/python").join(&tag));
-        output(&mut command)?;
-        let mut wheels = fs::read_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        match wheels.next() {
-            Some(Ok(wheel)) => Ok(wheel.path()),
-            _ => Err(format!("no wheel in {}", dir.display())),
-        }
-    })
+/// The one wheel in a folder.
+pub fn only_wheel(dir: &Path) -> Result<PathBuf, String> {
+    let entries = fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let mut wheels =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension() == Some("whl".as_ref()));
+    match (wheels.next(), wheels.next()) {
+        (Some(wheel), None) => Ok(wheel),
+        _ => Err(format!("there should be one wheel in {}", dir.display())),
+    }
 }
 
 /// Changes whenever the installed package would.

@@ -9,6 +9,7 @@ mod interpreters;
 mod process;
 mod spec;
 mod test;
+mod wheels;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ enum Command {
     Bench(bench::Options),
     /// List the Pythons on this machine, or get more of them
     Interpreters(interpreters::Options),
+    Wheels(wheels::Options),
 }
 
 /// The workspace's folder.
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run_all(&root, &options),
         Command::Bench(options) => bench::run_all(&root, &options),
         Command::Interpreters(options) => interpreters::run(&root, &options),
+        Command::Wheels(options) => wheels::run_all(&root, &options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
