@@ -16,7 +16,7 @@ from setuptools_rust import Binding, RustExtension
 
 ROOT = Path(__file__).parent
 
-# PyPy brings a runtime of its own, with the tools that go with it. There, this package is hpy.devel only.
+# PyPy brings a runtime of its own, with the tools that go with it. There, this package is hpy.devel and the command hpy.
 PYPY = sys.implementation.name == "pypy"
 
 # Everything that building leaves behind goes to target/, as with cargo.
@@ -48,7 +48,7 @@ class build_py_with_devel(build_py):
     def finalize_options(self):
         super().finalize_options()
         if PYPY:
-            self.packages = ["hpy", "hpy.devel"]
+            self.packages = ["hpy", "hpy.cli", "hpy.devel"]
 
     def run(self):
         super().run()

@@ -5,6 +5,7 @@
 //! * `debug` and `trace` are the Python sides of debug mode and trace mode; `interpreter` is what both ask of CPython.
 //! * `bootstrap` is what stub files call: modes from the environment, and the module's attributes.
 //! * `import` is what binaries call that are imported without a stub file.
+//! * `inspect` tells what a binary is, for `hpy check`.
 //! * `mode` reads the environment variable `HPY`.
 //! * `refusal` turns a message and a help into an exception.
 //! * `owned` holds references, and `binding` has what modules are made with.
@@ -14,6 +15,7 @@ mod binding;
 mod bootstrap;
 mod debug;
 mod import;
+mod inspect;
 mod interpreter;
 mod load;
 mod mode;
@@ -26,6 +28,7 @@ use core::ptr::null_mut;
 
 use pyo3_ffi::*;
 
+use crate::binding::entry;
 use crate::owned::Owned;
 
 /// The package's version and the revision it was built from.
@@ -78,7 +81,7 @@ struct Static<T>(core::cell::UnsafeCell<T>);
 // SAFETY: see above.
 unsafe impl<T> Sync for Static<T> {}
 
-static METHODS: Static<[PyMethodDef; 4]> = Static(core::cell::UnsafeCell::new([
+static METHODS: Static<[PyMethodDef; 5]> = Static(core::cell::UnsafeCell::new([
     method(c"load", PyMethodDefPointer { PyCFunctionWithKeywords: py_load }, KEYWORDS, LOAD_DOC),
     method(
         c"_load_bootstrap",
@@ -87,6 +90,12 @@ static METHODS: Static<[PyMethodDef; 4]> = Static(core::cell::UnsafeCell::new([
         LOAD_BOOTSTRAP_DOC,
     ),
     method(c"get_version", PyMethodDefPointer { PyCFunction: py_get_version }, METH_NOARGS, GET_VERSION_DOC),
+    entry!(
+        c"_inspect",
+        inspect::inspect,
+        METH_O,
+        c"_inspect(data)\n--\n\nReturn what the tables of a binary, given as bytes, say of it. Raises ValueError for what is none."
+    ),
     PyMethodDef::zeroed(),
 ]));
 
