@@ -1,6 +1,6 @@
 """Tells which runtime is installed, and where headers and libraries are.
 
-For build systems: `hpy info --json`, or one value at a time with --include, --library, --suffix or --definitions.
+For build systems: `hpy info --json`, or one value at a time.
 """
 
 import json
@@ -13,31 +13,45 @@ import sys
 ABIS = ("universal", "hybrid", "cpython")
 
 
+# What each option prints; None where the ABI is missing.
+VALUES = {
+    "include": ("the folder of the headers", lambda found, abi: found["include"]),
+    "cmake": ("the folder with HPyConfig.cmake, for CMAKE_PREFIX_PATH", lambda found, abi: found["cmake"]),
+    "pkgconfig": ("the folder with hpy-universal.pc and so on, for PKG_CONFIG_PATH", lambda found, abi: found["pkgconfig"]),
+    "library": ("the static library to link with", lambda found, abi: abi and abi["library"]),
+    "suffix": ("the suffix of binaries", lambda found, abi: abi and abi["suffix"]),
+    "definitions": ("the macros to define", lambda found, abi: abi and " ".join(abi["definitions"])),
+    "cflags": ("the compiler's options, without those for Python.h", lambda found, abi: abi and " ".join(abi["cflags"])),
+}
+
+
 def add_arguments(parser):
     parser.add_argument("--json", action="store_true", help="everything, for programs")
     parser.add_argument("--pythons", action="store_true", help="also ask the other Pythons on PATH for their runtime")
     parser.add_argument("--abi", choices=ABIS, default="universal", help="the ABI that the following are about (default: universal)")
     one = parser.add_mutually_exclusive_group()
-    one.add_argument("--include", action="store_true", help="only the folder of the headers")
-    one.add_argument("--library", action="store_true", help="only the static library to link with")
-    one.add_argument("--suffix", action="store_true", help="only the suffix of binaries")
-    one.add_argument("--definitions", action="store_true", help="only the macros to define")
+    for name, (summary, _) in VALUES.items():
+        one.add_argument(f"--{name}", dest="value", action="store_const", const=name, help=f"only {summary}")
+    one.add_argument("--stub", metavar="FILE", help="only the stub file for a binary of that name")
 
 
 def run(options):
+    if options.stub:
+        from hpy.devel.stub import stub
+
+        print(stub(options.stub), end="")
+        return 0
     found = collect()
-    abi = found["abis"].get(options.abi)
-    if options.include:
-        print(found["include"])
-    elif options.library or options.suffix or options.definitions:
-        if abi is None:
+    if options.value:
+        value = VALUES[options.value][1](found, found["abis"].get(options.abi))
+        if value is None:
             print(f"hpy info: this installation has no library for the ABI {options.abi}", file=sys.stderr)
             return 1
-        print(abi["library"] if options.library else abi["suffix"] if options.suffix else " ".join(abi["definitions"]))
-    else:
-        if options.pythons:
-            found["pythons"] = others()
-        print(json.dumps(found, indent=2) if options.json else text(found))
+        print(value)
+        return 0
+    if options.pythons:
+        found["pythons"] = others()
+    print(json.dumps(found, indent=2) if options.json else text(found))
     return 0
 
 
@@ -52,13 +66,23 @@ def collect():
         libraries = devel.get_static_libs(abi)
         if libraries:
             definitions = ["HPY", f"HPY_ABI_{abi.upper()}"]
-            abis[abi] = {"library": libraries[0], "suffix": get_hpy_ext_suffix(abi), "definitions": definitions}
+            folders = list(map(str, devel.get_extra_include_dirs()))
+            if abi == "universal":
+                folders.insert(0, str(devel.get_include_dir_forbid_python_h()))
+            abis[abi] = {
+                "library": libraries[0],
+                "suffix": get_hpy_ext_suffix(abi),
+                "definitions": definitions,
+                "cflags": [*(f"-D{name}" for name in definitions), *(f"-I{folder}" for folder in folders)],
+            }
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "executable": sys.executable,
         "abi": f"{HPY_ABI_VERSION}.{HPY_ABI_VERSION_MINOR}",
         "runtime": runtime(),
         "include": str(devel.get_extra_include_dirs()[0]),
+        "cmake": str(devel.base_dir / "cmake"),
+        "pkgconfig": str(devel.base_dir / "pkgconfig"),
         "abis": abis,
     }
 
