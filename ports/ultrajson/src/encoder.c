@@ -367,6 +367,9 @@ static int begin_to_dict(Encoder *encoder, HPy object)
         return JT_INVALID;
     if (!HPyDict_Check(ctx, result))
         return wrong_result(ctx, result, "toDict() should return a dict");
+    /* What the `default` function gave has done its part. */
+    HPy_Close(ctx, encoder->owned);
+    encoder->owned = HPy_NULL;
     return begin_dict(encoder, result, result, exact_kind(encoder, result) == DICT) < 0 ? JT_INVALID : JT_OBJECT;
 }
 

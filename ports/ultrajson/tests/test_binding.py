@@ -130,6 +130,13 @@ def test_default_may_give_containers():
     assert ujson.dumps({"a": {3}}, default=lambda _: "ä", ensure_ascii=False) == '{"a":"ä"}'
 
 
+@pytest.mark.parametrize("name, content, expected", [("toDict", {}, "{}"), ("toDict", {"a": [{}]}, '{"a":[{}]}'), ("__json__", "[]", "[]")])
+def test_default_may_give_what_tells_itself(name, content, expected):
+    replacement = type("Replacement", (), {name: lambda self: content})
+    assert ujson.dumps(object(), default=lambda _: replacement()) == expected
+    assert ujson.dumps([object()], default=lambda _: replacement()) == f"[{expected}]"
+
+
 @pytest.mark.parametrize("buffer", [b"[1, 2]", bytearray(b"[1, 2]"), memoryview(b"[1, 2]"), array.array("b", b"[1, 2]")])
 def test_buffers(buffer):
     assert ujson.loads(buffer) == [1, 2]
