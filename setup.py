@@ -48,7 +48,7 @@ class build_py_with_devel(build_py):
     def finalize_options(self):
         super().finalize_options()
         if PYPY:
-            self.packages = ["hpy", "hpy.cli", "hpy.devel"]
+            self.packages = ["hpy", "hpy.cli", "hpy.devel", "hpy.devel.cmake"]
 
     def run(self):
         super().run()

@@ -8,13 +8,15 @@ for a module, as PyPy, and load it with their own runtime. Where both are there,
 GIL, and its like with the tag of a version only by that version.
 """
 
+import logging
+import re
 import sys
-
-from setuptools.errors import SetupError
 
 RUNTIME = "hpy"
 # The first release whose runtime knows binaries that are imported without a stub. PyPy has its own.
 REQUIREMENT = "hpy>=0.10; platform_python_implementation == 'CPython'"
+
+logger = logging.getLogger(__name__)
 
 
 def extend_commands(dist):
@@ -72,16 +74,15 @@ def _require_runtime(dist):
     """Makes a distribution of universal extensions depend on the runtime, unless its author has said so."""
     if not is_for_every_python(dist):
         return
-    from packaging.requirements import Requirement
-
-    required = [Requirement(str(each)) for each in dist.install_requires or []]
-    for each in required:
-        if each.name.lower() != RUNTIME:
+    for each in map(str, dist.install_requires or []):
+        name, specifiers = re.match(r"\s*([A-Za-z0-9._-]*)([^;]*)", each).groups()
+        if name.lower() != RUNTIME:
             continue
-        if any(specifier.operator in ("==", "===", "~=") for specifier in each.specifier):
-            raise SetupError(
-                f"the dependency {str(each)!r} binds a universal package to some releases of the runtime; a lower bound is "
-                f"all it needs: 'hpy>=0.10'"
+        if re.search(r"==|~=", specifiers):
+            logger.warning(
+                "the dependency %r binds a wheel for every Python to some releases of the runtime; a lower bound is all it "
+                "needs: 'hpy>=0.10'",
+                each,
             )
         return
     dist.install_requires = [*(dist.install_requires or []), REQUIREMENT]

@@ -125,6 +125,21 @@ impl Suite {
         Ok(packages.iter().map(|package| dir.join(&package.file)).collect())
     }
 
+    /// Downloads the sources of a package, and gives the archive that its authors have released.
+    pub fn download_source(&self, package: &str) -> Result<PathBuf, String> {
+        let dir = self.packages();
+        fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        println!("downloading the sources of {package} of Debian {} from {}", self.name, self.uri);
+        run(self.apt("apt-get").args(["source", "--download-only"]).arg(package).current_dir(&dir))?;
+        let files = fs::read_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let is_original = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(&format!("{package}_")) && name.contains(".orig.tar.") && !name.ends_with(".asc")
+        };
+        let mut originals = files.flatten().map(|entry| entry.path()).filter(is_original);
+        originals.next().ok_or_else(|| format!("Debian's sources of {package} have no original archive"))
+    }
+
     /// Removes the packages that have been downloaded.
     pub fn clean(&self) -> Result<(), String> {
         let dir = self.packages();

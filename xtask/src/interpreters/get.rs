@@ -15,6 +15,8 @@ use crate::process::{output, step};
 pub enum Wanted {
     /// CPython 3.N
     CPython(u32),
+    /// CPython 3.N without the GIL, which has to be compiled.
+    FreeThreaded(u32),
     PyPy,
 }
 
@@ -39,7 +41,11 @@ impl FromStr for Request {
         match text {
             "all" => Ok(Request::All),
             "pypy" => Ok(Request::One(Wanted::PyPy)),
-            _ => minor().map(|minor| Request::One(Wanted::CPython(minor))).ok_or("not 3.N, pypy or all".to_string()),
+            _ => {
+                let free = || text.strip_suffix('t')?.strip_prefix("3.")?.parse().ok().filter(|&minor| minor >= 13);
+                let wanted = minor().map(Wanted::CPython).or_else(|| free().map(Wanted::FreeThreaded));
+                wanted.map(Request::One).ok_or("not 3.N, 3.Nt (from 3.13t on), pypy or all".to_string())
+            }
         }
     }
 }
@@ -48,6 +54,7 @@ impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Wanted::CPython(minor) => write!(f, "CPython 3.{minor}"),
+            Wanted::FreeThreaded(minor) => write!(f, "CPython 3.{minor}t"),
             Wanted::PyPy => write!(f, "PyPy {PYPY}"),
         }
     }
@@ -58,6 +65,7 @@ impl Wanted {
     fn folder(self) -> String {
         match self {
             Wanted::CPython(minor) => format!("3.{minor}"),
+            Wanted::FreeThreaded(minor) => format!("3.{minor}t"),
             Wanted::PyPy => "pypy".to_string(),
         }
     }
@@ -65,7 +73,7 @@ impl Wanted {
     /// Its name in the folder `bin`.
     fn executable(self) -> &'static str {
         match self {
-            Wanted::CPython(_) => "python3",
+            Wanted::CPython(_) | Wanted::FreeThreaded(_) => "python3",
             Wanted::PyPy => "pypy3",
         }
     }
@@ -74,6 +82,7 @@ impl Wanted {
     fn suites(self) -> [&'static str; 3] {
         match self {
             Wanted::CPython(_) => ["sid", "forky", "trixie"],
+            Wanted::FreeThreaded(_) => ["trixie", "forky", "sid"],
             Wanted::PyPy => ["trixie", "forky", "sid"],
         }
     }
@@ -82,6 +91,8 @@ impl Wanted {
     fn packages(self) -> (String, Vec<String>) {
         let (main, parts) = match self {
             Wanted::CPython(minor) => (format!("python3.{minor}"), &["", "-dev", "-venv"][..]),
+            // Only its sources are used.
+            Wanted::FreeThreaded(minor) => (format!("python3.{minor}"), &[][..]),
             Wanted::PyPy => ("pypy3".to_string(), &["", "-dev"][..]),
         };
         let names = parts.iter().map(|part| format!("{main}{part}")).chain(["patchelf".to_string()]);
@@ -91,14 +102,16 @@ impl Wanted {
     /// Whether a package is a version of this interpreter, and with which others it is worth naming if it is not.
     fn is_sibling(self, package: &str) -> bool {
         match self {
-            Wanted::CPython(_) => package.strip_prefix("python3.").is_some_and(|minor| minor.parse::<u32>().is_ok()),
+            Wanted::CPython(_) | Wanted::FreeThreaded(_) => {
+                package.strip_prefix("python3.").is_some_and(|minor| minor.parse::<u32>().is_ok())
+            }
             Wanted::PyPy => package == "pypy3",
         }
     }
 
     fn accepts(self, package: &str, version: &str) -> bool {
         match self {
-            Wanted::CPython(minor) => package == format!("python3.{minor}"),
+            Wanted::CPython(minor) | Wanted::FreeThreaded(minor) => package == format!("python3.{minor}"),
             Wanted::PyPy => {
                 version.strip_prefix(PYPY).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
             }
@@ -109,7 +122,12 @@ impl Wanted {
     fn ready(self, home: &Path) -> Option<Interpreter> {
         let found = Interpreter::ask(&home.join("bin").join(self.executable()))?;
         let fits = match self {
-            Wanted::CPython(minor) => found.implementation == "cpython" && found.version.1 == minor,
+            Wanted::CPython(minor) => {
+                found.implementation == "cpython" && found.version.1 == minor && found.flags.is_empty()
+            }
+            Wanted::FreeThreaded(minor) => {
+                found.implementation == "cpython" && found.version.1 == minor && found.flags == "t"
+            }
             Wanted::PyPy => found.implementation == "pypy",
         };
         (fits && found.headers).then_some(found)
@@ -159,6 +177,10 @@ impl Suites {
 
 fn fetch(wanted: Wanted, home: &Path, suites: &mut Suites) -> Result<Interpreter, String> {
     debian::check_tools()?;
+    if let Wanted::FreeThreaded(minor) = wanted {
+        compile(minor, home, suites)?;
+        return check(wanted, home);
+    }
     let (main, names) = wanted.packages();
     let mut seen = Vec::new();
     for name in wanted.suites() {
@@ -196,7 +218,7 @@ fn unpack(wanted: Wanted, files: &[PathBuf], stage: &Path, home: &Path) -> Resul
     let tree = stage.join("usr");
     let link = tree.join("bin").join(wanted.executable());
     let binary = match wanted {
-        Wanted::CPython(minor) => format!("python3.{minor}"),
+        Wanted::CPython(minor) | Wanted::FreeThreaded(minor) => format!("python3.{minor}"),
         // pypy3 is a link to pypy3.11.
         Wanted::PyPy => {
             fs::read_link(&link).map_err(|error| format!("{}: {error}", link.display()))?.to_string_lossy().into_owned()
@@ -206,6 +228,51 @@ fn unpack(wanted: Wanted, files: &[PathBuf], stage: &Path, home: &Path) -> Resul
     remove(home)?;
     fs::rename(&tree, home).map_err(|error| format!("{}: {error}", home.display()))?;
     remove(&stage)
+}
+
+/// Compiles a CPython without the GIL: Debian has its sources, and no package of it.
+fn compile(minor: u32, home: &Path, suites: &mut Suites) -> Result<(), String> {
+    let wanted = Wanted::FreeThreaded(minor);
+    let package = format!("python3.{minor}");
+    let mut seen = Vec::new();
+    for name in wanted.suites() {
+        let stage = suites.apt.join("unpacked").join(wanted.folder());
+        let found = suites.get(name).and_then(|suite| suite.download_source(&package).map(|archive| (suite, archive)));
+        let (suite, archive) = match found {
+            Ok(found) => found,
+            Err(why) => {
+                seen.push(format!("  {name}: {}", why.lines().last().unwrap_or_default()));
+                continue;
+            }
+        };
+        remove(&stage)?;
+        fs::create_dir_all(&stage).map_err(|error| format!("{}: {error}", stage.display()))?;
+        output(
+            Command::new("tar")
+                .arg("--extract")
+                .arg("--strip-components=1")
+                .arg("--file")
+                .arg(&archive)
+                .arg("-C")
+                .arg(&stage),
+        )?;
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        let work = |what: &str, command: &mut Command| {
+            step(&format!("{what} {wanted}"), || output(command.current_dir(&stage)))
+        };
+        work(
+            "configuring",
+            Command::new("./configure")
+                .args(["--quiet", "--disable-gil", "--with-ensurepip=install"])
+                .arg(format!("--prefix={}", home.display())),
+        )?;
+        work("compiling, for some minutes,", Command::new("make").args(["--silent", &format!("--jobs={jobs}")]))?;
+        remove(home)?;
+        work("installing", Command::new("make").args(["--silent", "install"]))?;
+        remove(&stage)?;
+        return suite.clean();
+    }
+    Err(format!("can't get the sources of {wanted} from Debian:\n{}", seen.join("\n")))
 }
 
 /// Runs it, now that it is where it was made for.
@@ -243,9 +310,10 @@ mod tests {
     #[test]
     fn requests_are_read() {
         assert_eq!("3.14".parse(), Ok(Request::One(Wanted::CPython(14))));
+        assert_eq!("3.13t".parse(), Ok(Request::One(Wanted::FreeThreaded(13))));
         assert_eq!("pypy".parse(), Ok(Request::One(Wanted::PyPy)));
         assert_eq!("all".parse(), Ok(Request::All));
-        for wrong in ["", "3", "3.", "3.x", "2.7", "3.14.1", "PyPy"] {
+        for wrong in ["", "3", "3.", "3.x", "2.7", "3.14.1", "3.12t", "3.t", "PyPy"] {
             assert!(wrong.parse::<Request>().is_err(), "{wrong}");
         }
     }

@@ -16,7 +16,8 @@ pub use find::{preferred, pypy, supported};
 #[derive(clap::Args)]
 pub struct Options {
     /// Unpack interpreters from Debian's suites into target/interpreters: 3.14, 3.15 (or another 3.N that
-    /// Debian has), pypy (7.3.19) or all (these three). Needs apt, whose configured mirror is used; installs nothing
+    /// Debian has), pypy (7.3.19) or all (these three). 3.13t, without the GIL, is compiled from Debian's sources, which takes
+    /// a quarter of an hour on two cores. Needs apt, whose configured mirror is used; installs nothing
     #[arg(long, value_name = "VERSION", num_args = 1..)]
     get: Vec<get::Request>,
 }

@@ -30,7 +30,7 @@ impl Source {
     /// The stanza that apt is given for a suite.
     pub fn stanza(&self, suite: &str, architecture: &str) -> String {
         let mut stanza = format!(
-            "Types: deb\nURIs: {}\nSuites: {suite}\nComponents: main\nArchitectures: {architecture}\nTargets: Packages\n",
+            "Types: deb deb-src\nURIs: {}\nSuites: {suite}\nComponents: main\nArchitectures: {architecture}\nTargets: Packages Sources\n",
             self.uri
         );
         for (name, value) in &self.options {
