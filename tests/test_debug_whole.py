@@ -85,6 +85,45 @@ def test_types_are_clean(tmp_path):
     assert re.fullmatch(r"\d+ checks passed\n", process.stdout)
 
 
+# A type that debug mode has seen made goes, and one of the same name comes to lie there, made by a copy of the module in
+# universal mode. What was known of the first, whose fields nobody visits, says nothing of the second.
+REUSED = """
+import gc, importlib.machinery, shutil, sys
+import hpy.universal, menagerie
+
+path = shutil.copy(menagerie.__file__, sys.argv[1])
+spec = importlib.machinery.ModuleSpec("menagerie", None, origin=path)
+twin = hpy.universal.load("menagerie", path, spec, mode=hpy.universal.MODE_UNIVERSAL)
+
+class Open(menagerie.Node):
+    pass
+
+seen, reused = set(), 0
+while reused < 3:
+    bare = menagerie.breed((object,), type, True)
+    seen.add(id(bare))
+    del bare
+    gc.collect()
+    cls = twin.breed((Open,), type, True)
+    if id(cls) in seen:
+        reused += 1
+        node = cls()
+        node.next = node
+        node.next = None
+        del node
+    del cls
+    gc.collect()
+print("done")
+"""
+
+
+def test_a_type_where_another_was(tmp_path):
+    build(tmp_path, MENAGERIE)
+    (tmp_path / "twin").mkdir()
+    process = run(tmp_path, "-c", REUSED, tmp_path / "twin")
+    assert (process.returncode, process.stdout, process.stderr) == (0, "done\n", "")
+
+
 def test_a_leak_in_a_method_is_pointed_at(tmp_path):
     build(tmp_path, MENAGERIE, without="    HPy_Close(ctx, attributes);\n    HPy_Close(ctx, value);\n    HPy_Close(ctx, next);\n")
     code = "import menagerie; menagerie.Node(5).__getstate__()"

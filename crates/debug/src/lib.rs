@@ -71,6 +71,8 @@ pub struct Host {
     pub is_object: unsafe fn(address: isize) -> bool,
     /// Quickly: what tells the object's type from others, and what tells whether the place was given to another type since.
     pub type_of: unsafe fn(object: HPy) -> (usize, usize),
+    /// The second of these, of a type itself. What is no type has some number, too.
+    pub type_mark: unsafe fn(tp: HPy) -> usize,
     /// The name of an object's type, without its module, and whether `value_of` can say more.
     pub type_name: unsafe fn(object: HPy) -> (String, bool),
     /// Quickly: the value of an object of a simple type. Runs no code of others.

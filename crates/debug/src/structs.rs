@@ -1,7 +1,7 @@
 //! Types of extensions: their structs, and the functions that have no context, tp_traverse and tp_destroy.
 
 use core::cell::RefCell;
-use core::ffi::{CStr, c_int, c_void};
+use core::ffi::{c_int, c_void};
 use core::mem::transmute;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -45,8 +45,9 @@ impl Type {
 #[derive(Default)]
 struct Known {
     types: HashSet<&'static Type>,
-    /// By the identity of the type object; one that is gone may stand here until its place is taken.
-    by_identity: Map<usize, &'static Type>,
+    /// By the identity of the type object, with the host's mark of it: one that is gone may stand here until its place is taken by
+    /// one that debug mode sees made.
+    by_identity: Map<usize, (usize, &'static Type)>,
     /// Where HPyMember_OBJECT attributes lie in their structs: Python stores to these fields.
     member_offsets: HashSet<usize>,
     /// The structs of live objects whose fields are followed: beginning and size.
@@ -386,8 +387,9 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
         if let Some(place) = place {
             PLACES[place].of.store(core::ptr::from_ref(of).cast_mut(), Release);
         }
-        let identity = (call.layer().host.identity)(inner);
-        with(|known| known.by_identity.insert(identity, of));
+        let host = &call.layer().host;
+        let (identity, mark) = ((host.identity)(inner), (host.type_mark)(inner));
+        with(|known| known.by_identity.insert(identity, (mark, of)));
         summary::TYPES_MADE.fetch_add(1, Relaxed);
     }
 }
@@ -418,9 +420,7 @@ unsafe fn find(call: Call, tp: HPy) -> Option<&'static Type> {
     unsafe {
         let mut tp = ((*call.inner).ctx_Dup)(call.inner, tp);
         loop {
-            let identity = (call.layer().host.identity)(tp);
-            let known = with(|known| known.by_identity.get(&identity).copied());
-            let found = known.filter(|of| is_named(call, tp, &of.name));
+            let found = still_known(call, tp);
             let next = if found.is_some() { None } else { base_of(call, tp) };
             ((*call.inner).ctx_Close)(call.inner, tp);
             match next {
@@ -431,16 +431,17 @@ unsafe fn find(call: Call, tp: HPy) -> Option<&'static Type> {
     }
 }
 
-/// Whether it is still the type that has been made with this name.
-unsafe fn is_named(call: Call, tp: HPy, name: &str) -> bool {
-    // SAFETY: the caller's handle is open; the name lives as long as the type.
+/// What is known of a type itself. Another one may lie where it was, made by a module that debug mode does not see.
+///
+/// # Safety
+/// The inner handle is open.
+unsafe fn still_known(call: Call, tp: HPy) -> Option<&'static Type> {
+    let host = &call.layer().host;
+    // SAFETY: as this function's.
     unsafe {
-        let own = ((*call.inner).ctx_Type_GetName)(call.inner, tp);
-        if own.is_null() {
-            ((*call.inner).ctx_Err_Clear)(call.inner);
-            return false;
-        }
-        CStr::from_ptr(own).to_bytes() == name.rsplit('.').next().unwrap_or(name).as_bytes()
+        let identity = (host.identity)(tp);
+        let (mark, of) = with(|known| known.by_identity.get(&identity).copied())?;
+        ((host.type_mark)(tp) == mark).then_some(of)
     }
 }
 
@@ -452,10 +453,8 @@ pub unsafe fn known(call: Call, tp: HPy) -> Option<&'static Type> {
     // SAFETY: as this function's.
     unsafe {
         let inner = call.inner;
-        let identity = (call.layer().host.identity)(tp);
-        let known = with(|known| known.by_identity.get(&identity).copied());
-        if known.is_some_and(|of| is_named(call, tp, &of.name)) {
-            return known;
+        if let Some(known) = still_known(call, tp) {
+            return Some(known);
         }
         // What is no type is for the runtime to refuse.
         let is_type = ((*inner).ctx_TypeCheck)(inner, tp, (*inner).h_TypeType) != 0;

@@ -26,6 +26,7 @@ pub static HOST: hpy_debug::Host = hpy_debug::Host {
     identity,
     is_object,
     type_of,
+    type_mark,
     type_name: name_of_type,
     value_of,
 };
@@ -246,8 +247,23 @@ unsafe fn type_of(object: HPy) -> (usize, usize) {
     // SAFETY: the handle is open, so the object and its type are alive.
     unsafe {
         let class = Py_TYPE(to_object(object));
+        (class.addr(), mark_of(class))
+    }
+}
+
+unsafe fn type_mark(tp: HPy) -> usize {
+    let object = to_object(tp);
+    // SAFETY: the handle is open; a type is looked at as one.
+    unsafe { if PyType_Check(object) != 0 { mark_of(object.cast()) } else { 0 } }
+}
+
+/// # Safety
+/// The type is alive.
+unsafe fn mark_of(class: *mut PyTypeObject) -> usize {
+    // SAFETY: as this function's.
+    unsafe {
         let (name, base) = ((*class).tp_name.addr(), (*class).tp_base.addr());
-        (class.addr(), name ^ base.rotate_left(20) ^ (*class).tp_basicsize.cast_unsigned().rotate_left(50))
+        name ^ base.rotate_left(20) ^ (*class).tp_basicsize.cast_unsigned().rotate_left(50)
     }
 }
 
