@@ -1,11 +1,10 @@
 //! `cargo xtask demo`: the main job on real input.
 
-use std::fs;
 use std::path::Path;
 
 use crate::environment::Environment;
 use crate::interpreters;
-use crate::process::{output, run, step};
+use crate::process::{output, renew, run, step};
 
 /// Builds examples/wordcount once and runs the same binary on every supported CPython.
 pub fn run_all(root: &Path) -> Result<(), String> {
@@ -17,10 +16,7 @@ pub fn run_all(root: &Path) -> Result<(), String> {
     let example = root.join("examples/wordcount");
     let build = root.join("target/demo");
     step("building examples/wordcount for the universal ABI", || {
-        if build.exists() {
-            fs::remove_dir_all(&build).map_err(|error| format!("{}: {error}", build.display()))?;
-        }
-        fs::create_dir_all(&build).map_err(|error| format!("{}: {error}", build.display()))?;
+        renew(&build)?;
         let mut command = environment.command();
         command.args(["setup.py", "--quiet", "--hpy-abi=universal"]);
         command.args(["egg_info", "--egg-base"]).arg(&build);

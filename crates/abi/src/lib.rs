@@ -64,7 +64,9 @@ pub struct HPyModuleEntry {
     pub init: Option<unsafe extern "C" fn() -> *mut HPyModuleDef>,
 }
 
-/// Where the function lies that takes one, in a capsule of this name: an attribute of `hpy.universal`. It gives CPython's
-/// definition of the module, or null with an exception.
+/// Where the function lies that takes one, in a capsule of this name. It gives CPython's definition of the module, or null with an
+/// exception.
 pub const IMPORT_CAPSULE: &core::ffi::CStr = c"hpy.universal._import_entry";
+/// The capsule is this attribute of `hpy.universal`.
+pub const IMPORT_ATTRIBUTE: &core::ffi::CStr = c"_import_entry";
 pub type ImportEntry = unsafe extern "C" fn(*const HPyModuleEntry) -> *mut core::ffi::c_void;

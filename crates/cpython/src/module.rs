@@ -78,11 +78,7 @@ unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef) -> Result
             c"Module state is not supported yet in HPy, set HPyModuleDef.size = 0 if module state is not needed",
         ));
     }
-    let mut defines = Array::new();
-    // SAFETY: the list of definitions ends with null.
-    for define in unsafe { null_ended(hpydef.defines) } {
-        defines.push(define)?;
-    }
+    let defines = defines(hpydef)?;
     let mut methods = Array::new();
     // SAFETY: as this function's.
     let (slots, creates) = unsafe {
@@ -94,17 +90,29 @@ unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef) -> Result
     if creates && others {
         return Err(create_stands_alone(c"of the other fields are not set to their default value"));
     }
-    Ok(PyModuleDef {
-        m_base: PyModuleDef_HEAD_INIT,
-        m_name: null(),
-        m_doc: hpydef.doc,
-        m_size: 0,
-        m_methods: methods.leak(),
-        m_slots: slots.leak(),
-        m_traverse: None,
-        m_clear: None,
-        m_free: None,
-    })
+    Ok(PyModuleDef { m_doc: hpydef.doc, m_methods: methods.leak(), m_slots: slots.leak(), ..EMPTY })
+}
+
+/// A definition without anything in it: names come from the import system, and there is no state.
+const EMPTY: PyModuleDef = PyModuleDef {
+    m_base: PyModuleDef_HEAD_INIT,
+    m_name: null(),
+    m_doc: null(),
+    m_size: 0,
+    m_methods: null_mut(),
+    m_slots: null_mut(),
+    m_traverse: None,
+    m_clear: None,
+    m_free: None,
+};
+
+fn defines(hpydef: &HPyModuleDef) -> Result<Array<*mut HPyDef>> {
+    let mut defines = Array::new();
+    // SAFETY: the list of definitions ends with null.
+    for define in unsafe { null_ended(hpydef.defines) } {
+        defines.push(define)?;
+    }
+    Ok(defines)
 }
 
 /// A definition for CPython's import system, which asks `create` for the module itself and then runs the exec slots.
@@ -112,11 +120,7 @@ unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef) -> Result
 /// # Safety
 /// As [`definition`]; `create` gives what CPython's `Py_mod_create` has to.
 pub unsafe fn importable(hpydef: &HPyModuleDef, create: CreateModule) -> Result<PyModuleDef> {
-    let mut defines = Array::new();
-    // SAFETY: the list of definitions ends with null.
-    for define in unsafe { null_ended(hpydef.defines) } {
-        defines.push(define)?;
-    }
+    let defines = defines(hpydef)?;
     let mut all = Array::new();
     all.push(PyModuleDef_Slot { slot: Py_mod_create, value: create as *mut c_void })?;
     // SAFETY: as this function's.
@@ -127,17 +131,7 @@ pub unsafe fn importable(hpydef: &HPyModuleDef, create: CreateModule) -> Result<
             all.push(slot)?;
         }
     }
-    Ok(PyModuleDef {
-        m_base: PyModuleDef_HEAD_INIT,
-        m_name: null(),
-        m_doc: null(),
-        m_size: 0,
-        m_methods: null_mut(),
-        m_slots: all.leak(),
-        m_traverse: None,
-        m_clear: None,
-        m_free: None,
-    })
+    Ok(PyModuleDef { m_slots: all.leak(), ..EMPTY })
 }
 
 /// Gives a module, as a new reference, for a spec and a definition.

@@ -6,7 +6,7 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute_copy;
 use core::ptr::null_mut;
 
-use hpy_abi::{HPyModuleEntry, IMPORT_CAPSULE, ImportEntry};
+use hpy_abi::{HPyModuleEntry, IMPORT_ATTRIBUTE, IMPORT_CAPSULE, ImportEntry};
 
 type Object = *mut c_void;
 
@@ -95,8 +95,7 @@ impl Python {
     unsafe fn import_function(&self, runtime: Object) -> Option<ImportEntry> {
         // SAFETY: the module is alive, and the capsule's name says what is in it.
         unsafe {
-            let attribute = CStr::from_ptr(IMPORT_CAPSULE.as_ptr().add(c"hpy.universal.".count_bytes()));
-            let capsule = (self.PyObject_GetAttrString)(runtime, attribute.as_ptr());
+            let capsule = (self.PyObject_GetAttrString)(runtime, IMPORT_ATTRIBUTE.as_ptr());
             if capsule.is_null() {
                 return None;
             }

@@ -3,7 +3,7 @@
 use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
 
-use hpy_abi::{HPyModuleDef, HPyModuleEntry, IMPORT_CAPSULE, ImportEntry};
+use hpy_abi::{HPyModuleDef, HPyModuleEntry, IMPORT_ATTRIBUTE, IMPORT_CAPSULE, ImportEntry};
 use hpy_cpython::lasting::{Entry, Lasting, zeroed};
 use hpy_cpython::module::{self, Result};
 use pyo3_ffi::*;
@@ -37,11 +37,10 @@ static IMPORTED: Lasting<Imported> = Lasting::new();
 /// `runtime` is `hpy.universal`; the caller holds the interpreter.
 pub unsafe fn add_to(runtime: *mut PyObject) -> Result<()> {
     let function: ImportEntry = import_entry;
-    // SAFETY: the capsule's name is static; its last part is the attribute's.
+    // SAFETY: the capsule's name is static.
     unsafe {
         let capsule = Owned::new(PyCapsule_New(function as *mut c_void, IMPORT_CAPSULE.as_ptr(), None))?;
-        let attribute = CStr::from_ptr(IMPORT_CAPSULE.as_ptr().add(c"hpy.universal.".count_bytes()));
-        set_attribute(runtime, attribute, &capsule)
+        set_attribute(runtime, IMPORT_ATTRIBUTE, &capsule)
     }
 }
 

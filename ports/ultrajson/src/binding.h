@@ -21,8 +21,12 @@ static inline HPy from_library(JSOBJ object)
     return HPy_FromVoidP(object);
 }
 
-/* Calls what a builtin type has under a name, so that a subclass can't put its own in the way. Gives HPy_NULL on failure. */
-HPy call_of_type(HPyContext *ctx, HPy type, const char *name, const HPy *args, size_t nargs);
+/* Calls what an object has under a name; of a builtin type, so that a subclass can't put its own in the way. Gives HPy_NULL on
+   failure. */
+HPy call_attribute(HPyContext *ctx, HPy object, const char *name, const HPy *args, size_t nargs);
+
+/* A new handle to a file's method. Raises a TypeError, and gives HPy_NULL, for what has none of that name. */
+HPy get_file_method(HPyContext *ctx, HPy file, const char *name);
 
 /* The UTF-8 of a `str`. Where it has lone surrogates, `*bytes` is made a handle, to be closed when the characters are no
    longer used. NULL on failure. */

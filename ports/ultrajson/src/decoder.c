@@ -210,7 +210,7 @@ static HPy copy_buffer(HPyContext *ctx, HPy object)
 {
     HPy result = HPy_NULL, contiguous = HPy_NULL;
     HPy builtins = HPyImport_ImportModule(ctx, "builtins");
-    HPy view = HPy_IsNull(builtins) ? HPy_NULL : call_of_type(ctx, builtins, "memoryview", &object, 1);
+    HPy view = HPy_IsNull(builtins) ? HPy_NULL : call_attribute(ctx, builtins, "memoryview", &object, 1);
     if (!HPy_IsNull(view))
         contiguous = HPy_GetAttr_s(ctx, view, "c_contiguous");
     if (!HPy_IsNull(contiguous) && HPy_Is(ctx, contiguous, ctx->h_True))
@@ -270,19 +270,14 @@ HPyDef_METH(load, "load", HPyFunc_O, .doc = "Converts JSON as file to dict objec
 static HPy load_impl(HPyContext *ctx, HPy self, HPy file)
 {
     (void)self;
-    if (!HPy_HasAttr_s(ctx, file, "read"))
-        return HPyErr_SetString(ctx, ctx->h_TypeError, "expected file");
-    HPy read = HPy_GetAttr_s(ctx, file, "read");
+    HPy read = get_file_method(ctx, file, "read");
     if (HPy_IsNull(read))
         return HPy_NULL;
-    HPy json = HPy_NULL, result = HPy_NULL;
-    if (HPyCallable_Check(ctx, read))
-        json = HPy_Call(ctx, read, NULL, 0, HPy_NULL);
-    else
-        HPyErr_SetString(ctx, ctx->h_TypeError, "expected file");
+    HPy json = HPy_Call(ctx, read, NULL, 0, HPy_NULL);
     HPy_Close(ctx, read);
-    if (!HPy_IsNull(json))
-        result = decode_object(ctx, json);
+    if (HPy_IsNull(json))
+        return HPy_NULL;
+    HPy result = decode_object(ctx, json);
     HPy_Close(ctx, json);
     return result;
 }

@@ -70,7 +70,7 @@ static Kind exact_kind(Encoder *encoder, HPy object)
     Kind kind = HPy_Is(ctx, type, ctx->h_UnicodeType) ? STR
                 : HPy_Is(ctx, type, ctx->h_LongType)  ? INT
                 : HPy_Is(ctx, type, ctx->h_FloatType) ? FLOAT
-                : HPy_Is(ctx, type, encoder->dict)  ? DICT
+                : HPy_Is(ctx, type, encoder->dict)      ? DICT
                 : HPy_Is(ctx, type, ctx->h_ListType)  ? LIST
                 : HPy_Is(ctx, type, ctx->h_BoolType)  ? BOOL
                 : HPy_Is(ctx, type, ctx->h_TupleType) ? TUPLE
@@ -174,8 +174,19 @@ static HPy copy_sequence(HPyContext *ctx, HPy object, HPy type)
     HPy args[2] = { object, HPy_Call(ctx, ctx->h_SliceType, none, 3, HPy_NULL) };
     if (HPy_IsNull(args[1]))
         return HPy_NULL;
-    HPy copy = call_of_type(ctx, type, "__getitem__", args, 2);
+    HPy copy = call_attribute(ctx, type, "__getitem__", args, 2);
     HPy_Close(ctx, args[1]);
+    return copy;
+}
+
+/* The same for a dict. */
+static HPy copy_dict(HPyContext *ctx, HPy object, HPy type)
+{
+    HPy items = call_attribute(ctx, type, "items", &object, 1);
+    if (HPy_IsNull(items))
+        return HPy_NULL;
+    HPy copy = HPy_Call(ctx, type, &items, 1, HPy_NULL);
+    HPy_Close(ctx, items);
     return copy;
 }
 
@@ -201,17 +212,6 @@ static int begin_sequence(Encoder *encoder, HPy object, HPy owned, bool exact, H
         return -1;
     }
     return 0;
-}
-
-/* The same for a dict. */
-static HPy copy_dict(HPyContext *ctx, HPy object, HPy type)
-{
-    HPy items = call_of_type(ctx, type, "items", &object, 1);
-    if (HPy_IsNull(items))
-        return HPy_NULL;
-    HPy copy = HPy_Call(ctx, type, &items, 1, HPy_NULL);
-    HPy_Close(ctx, items);
-    return copy;
 }
 
 static int begin_dict(Encoder *encoder, HPy object, HPy owned, bool exact)
@@ -305,7 +305,7 @@ static int begin_int(Encoder *encoder, HPy object)
     if (!HPyErr_ExceptionMatches(ctx, ctx->h_OverflowError))
         return JT_INVALID;
     HPyErr_Clear(ctx);
-    encoder->owned_bytes = call_of_type(ctx, ctx->h_LongType, "__repr__", &object, 1);
+    encoder->owned_bytes = call_attribute(ctx, ctx->h_LongType, "__repr__", &object, 1);
     if (HPy_IsNull(encoder->owned_bytes))
         return JT_INVALID;
     encoder->chars = HPyUnicode_AsUTF8AndSize(ctx, encoder->owned_bytes, &encoder->size);
@@ -337,16 +337,6 @@ static int begin_bytes(Encoder *encoder, HPy object)
 
 /* ---- Objects that say themselves what they are in JSON ---- */
 
-static HPy call_method(HPyContext *ctx, HPy object, const char *name)
-{
-    HPy method = HPy_GetAttr_s(ctx, object, name);
-    if (HPy_IsNull(method))
-        return HPy_NULL;
-    HPy result = HPy_Call(ctx, method, NULL, 0, HPy_NULL);
-    HPy_Close(ctx, method);
-    return result;
-}
-
 /* Raises that a method gave something else. */
 static int wrong_result(HPyContext *ctx, HPy result, const char *what)
 {
@@ -362,7 +352,7 @@ static int wrong_result(HPyContext *ctx, HPy result, const char *what)
 static int begin_to_dict(Encoder *encoder, HPy object)
 {
     HPyContext *ctx = encoder->ctx;
-    HPy result = call_method(ctx, object, "toDict");
+    HPy result = call_attribute(ctx, object, "toDict", NULL, 0);
     if (HPy_IsNull(result))
         return JT_INVALID;
     if (!HPyDict_Check(ctx, result))
@@ -376,7 +366,7 @@ static int begin_to_dict(Encoder *encoder, HPy object)
 static int begin_json(Encoder *encoder, HPy object)
 {
     HPyContext *ctx = encoder->ctx;
-    HPy result = call_method(ctx, object, "__json__");
+    HPy result = call_attribute(ctx, object, "__json__", NULL, 0);
     if (HPy_IsNull(result))
         return JT_INVALID;
     bool is_bytes = HPyBytes_Check(ctx, result);
@@ -750,18 +740,13 @@ static HPy dump_impl(HPyContext *ctx, HPy self, const HPy *args, size_t nargs, H
     (void)self;
     if (nargs != 2)
         return HPyErr_Format(ctx, ctx->h_TypeError, "dump() takes 2 positional arguments, an object and a file (%zu given)", nargs);
-    HPy file = args[1];
-    if (!HPy_HasAttr_s(ctx, file, "write"))
-        return HPyErr_SetString(ctx, ctx->h_TypeError, "expected file");
-    HPy write = HPy_GetAttr_s(ctx, file, "write");
+    HPy write = get_file_method(ctx, args[1], "write");
     if (HPy_IsNull(write))
         return HPy_NULL;
     HPy json = HPy_NULL, result = HPy_NULL;
     HPy_ssize_t keywords = HPy_IsNull(kwnames) ? 0 : HPy_Length(ctx, kwnames);
     HPy *rest = keywords < 0 ? NULL : (HPy *)malloc((size_t)(1 + keywords) * sizeof(HPy));
-    if (!HPyCallable_Check(ctx, write)) {
-        HPyErr_SetString(ctx, ctx->h_TypeError, "expected file");
-    } else if (rest != NULL) {
+    if (rest != NULL) {
         /* The same arguments without the file. */
         rest[0] = args[0];
         for (HPy_ssize_t i = 0; i < keywords; i++)

@@ -7,9 +7,20 @@ HPyGlobal decimal_type;
 HPyGlobal dict_type;
 HPyGlobal list_sort;
 
-HPy call_of_type(HPyContext *ctx, HPy type, const char *name, const HPy *args, size_t nargs)
+HPy get_file_method(HPyContext *ctx, HPy file, const char *name)
 {
-    HPy function = HPy_GetAttr_s(ctx, type, name);
+    if (!HPy_HasAttr_s(ctx, file, name))
+        return HPyErr_SetString(ctx, ctx->h_TypeError, "expected file");
+    HPy method = HPy_GetAttr_s(ctx, file, name);
+    if (HPy_IsNull(method) || HPyCallable_Check(ctx, method))
+        return method;
+    HPy_Close(ctx, method);
+    return HPyErr_SetString(ctx, ctx->h_TypeError, "expected file");
+}
+
+HPy call_attribute(HPyContext *ctx, HPy object, const char *name, const HPy *args, size_t nargs)
+{
+    HPy function = HPy_GetAttr_s(ctx, object, name);
     if (HPy_IsNull(function))
         return HPy_NULL;
     HPy result = HPy_Call(ctx, function, args, nargs, HPy_NULL);
@@ -25,7 +36,7 @@ const char *get_utf8(HPyContext *ctx, HPy str, HPy_ssize_t *size, HPy *bytes)
     HPyErr_Clear(ctx);
     HPy args[3] = { str, HPyUnicode_FromString(ctx, "utf-8"), HPyUnicode_FromString(ctx, "surrogatepass") };
     if (!HPy_IsNull(args[1]) && !HPy_IsNull(args[2]))
-        *bytes = call_of_type(ctx, ctx->h_UnicodeType, "encode", args, 3);
+        *bytes = call_attribute(ctx, ctx->h_UnicodeType, "encode", args, 3);
     HPy_Close(ctx, args[1]);
     HPy_Close(ctx, args[2]);
     if (HPy_IsNull(*bytes))

@@ -3,6 +3,7 @@
 Nothing is loaded or run. The exit status is 1 if something is wrong with one of the files.
 """
 
+import io
 import json
 import re
 import sys
@@ -56,7 +57,7 @@ def run(options):
         except OSError as error:
             reports.append(Report(file, problems=[f"it can't be read: {error.strerror or error}"]))
             continue
-        reports += check_wheel(_inspect, file) if file.endswith(".whl") else [check_binary(_inspect, file, data)]
+        reports += check_wheel(_inspect, file, data) if file.endswith(".whl") else [check_binary(_inspect, file, data)]
     print(json.dumps([asdict(report) for report in reports], indent=2) if options.json else "\n".join(map(text, reports)))
     return int(any(report.problems for report in reports))
 
@@ -162,16 +163,16 @@ def check_capi(report, data, pythons, tag):
         report.loads_on = ["one version of CPython, which its name does not tell, or those of the limited API"]
 
 
-def check_wheel(inspect, file):
+def check_wheel(inspect, file, data):
     """The reports about the binaries of a wheel, and one about the wheel."""
     whole = Report(file, abi="wheel")
     try:
-        with zipfile.ZipFile(file) as wheel:
+        with zipfile.ZipFile(io.BytesIO(data)) as wheel:
             names = wheel.namelist()
             binaries = [name for name in names if name.endswith(SUFFIXES)]
             reports = [check_binary(inspect, name, wheel.read(name)) for name in binaries]
             metadata = [wheel.read(name).decode("utf-8", "replace") for name in names if name.endswith(".dist-info/METADATA")]
-    except (OSError, zipfile.BadZipFile) as error:
+    except zipfile.BadZipFile as error:
         whole.problems.append(f"it is no wheel: {error}")
         return [whole]
     parts = PurePath(file).stem.split("-")
