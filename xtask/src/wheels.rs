@@ -222,7 +222,9 @@ impl Fresh<'_> {
             };
             output(self.install(&python).arg("pytest"))?;
             let mut offline = self.install(&python);
-            offline.arg("--no-index").arg("--find-links").arg(self.house).arg("--find-links").arg(self.needed);
+            // uv would take an older wheel of this name out of its cache.
+            offline.args(["--no-cache", "--no-index"]);
+            offline.arg("--find-links").arg(self.house).arg("--find-links").arg(self.needed);
             output(offline.args(PACKAGES.map(|(_, name)| name)))
         })?;
         let pytest = |what: &str, path: PathBuf, options: &[&str]| {
