@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,10 @@ BUILD_BASE = Path("target", "python-build")
 
 # An extension module finds Python's symbols in the process, and is not linked with libpython.
 os.environ.setdefault("PYO3_BUILD_EXTENSION_MODULE", "1")
+
+if sys.version_info[:2] == (3, 13) and sysconfig.get_config_var("Py_GIL_DISABLED"):
+    # PyO3 no longer accepts 3.13 without the GIL; pyo3-ffi still has its structs, and there is no other use of PyO3 here.
+    os.environ.setdefault("UNSAFE_PYO3_SKIP_VERSION_CHECK", "1")
 
 
 def git_revision():

@@ -10,7 +10,7 @@ use crate::process::{output, run};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only this version, such as 3.11, or pypy (may be repeated; default: every supported CPython on the machine)
+    /// Only this version, such as 3.11 or 3.13t, or pypy (may be repeated; default: every supported CPython on the machine)
     #[arg(long = "python", value_name = "VERSION")]
     pythons: Vec<String>,
     /// Only the conformance suite: leave out formatting, lints, generated files and Rust tests
@@ -75,14 +75,13 @@ pub fn choose(root: &Path, supported: &[Interpreter], wanted: &[String]) -> Resu
     if wanted.is_empty() {
         return Ok(supported.to_vec());
     }
-    let version = |interpreter: &Interpreter| format!("{}.{}", interpreter.version.0, interpreter.version.1);
     let find = |wanted: &String| {
         if wanted == "pypy" {
             let missing = "no PyPy to test on; get one with 'cargo xtask interpreters --get pypy'";
             return interpreters::pypy(root).ok_or(missing.to_string());
         }
-        let there = || supported.iter().map(version).collect::<Vec<_>>().join(", ");
-        let found = supported.iter().find(|interpreter| version(interpreter) == *wanted);
+        let there = || supported.iter().map(Interpreter::short_version).collect::<Vec<_>>().join(", ");
+        let found = supported.iter().find(|interpreter| interpreter.short_version() == *wanted);
         found.cloned().ok_or_else(|| format!("no CPython {wanted} to test on; there are {}", there()))
     };
     wanted.iter().map(find).collect()

@@ -20,11 +20,11 @@ pub fn find(root: &Path) -> Vec<Interpreter> {
     found
 }
 
-/// The supported CPythons, one for each minor version (the latest patch), oldest first.
+/// The supported CPythons, one for each minor version (the latest patch), with and without the GIL, oldest first.
 pub fn supported(root: &Path) -> Result<Vec<Interpreter>, String> {
     let mut newest = BTreeMap::new();
     for interpreter in find(root).into_iter().filter(Interpreter::is_supported) {
-        newest.insert((interpreter.version.0, interpreter.version.1), interpreter);
+        newest.insert((interpreter.version.0, interpreter.version.1, interpreter.flags.clone()), interpreter);
     }
     if newest.is_empty() {
         let ((major, from), (_, to)) = (*SUPPORTED.start(), *SUPPORTED.end());
@@ -36,10 +36,12 @@ pub fn supported(root: &Path) -> Result<Vec<Interpreter>, String> {
     Ok(newest.into_values().collect())
 }
 
-/// The one that is used where one will do: 3.11 if it is there, else the newest.
+/// The one that is used where one will do: 3.11 if it is there, else the newest, with the GIL if there is such a one.
 pub fn preferred(interpreters: &[Interpreter]) -> &Interpreter {
-    let usual = interpreters.iter().find(|interpreter| (interpreter.version.0, interpreter.version.1) == (3, 11));
-    usual.unwrap_or_else(|| interpreters.last().expect("supported() gives at least one"))
+    let rank = |interpreter: &&Interpreter| {
+        (interpreter.short_version() == "3.11", !interpreter.is_free_threaded(), interpreter.version)
+    };
+    interpreters.iter().max_by_key(rank).expect("supported() gives at least one")
 }
 
 /// A PyPy, whose own runtime the tests can be run on.
@@ -68,6 +70,7 @@ fn candidates(root: &Path) -> Vec<PathBuf> {
             let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
             let is_python = |version: &str| {
                 let version = version.strip_suffix(".exe").unwrap_or(version);
+                let version = version.strip_suffix('t').unwrap_or(version);
                 version.chars().all(|c| c.is_ascii_digit() || c == '.') && !version.starts_with('2')
             };
             // pyenv's shims are scripts that lead to what was found above.

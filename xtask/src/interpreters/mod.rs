@@ -64,6 +64,11 @@ impl Interpreter {
         })
     }
 
+    /// `3.11`, and `3.13t` without the GIL.
+    pub fn short_version(&self) -> String {
+        format!("{}.{}{}", self.version.0, self.version.1, self.flags)
+    }
+
     /// `CPython 3.11.7`
     pub fn name(&self) -> String {
         let (major, minor, patch) = self.version;
@@ -84,9 +89,14 @@ impl Interpreter {
     /// Whether the runtime is built and tested for it.
     pub fn is_supported(&self) -> bool {
         self.implementation == "cpython"
-            && self.flags.is_empty()
+            && (self.flags.is_empty() || self.is_free_threaded())
             && self.headers
             && SUPPORTED.contains(&(self.version.0, self.version.1))
+    }
+
+    /// Whether it is CPython built to run without the GIL.
+    pub fn is_free_threaded(&self) -> bool {
+        self.implementation == "cpython" && self.flags == "t"
     }
 }
 
@@ -108,10 +118,10 @@ fn list(root: &Path) -> Result<(), String> {
             "used for tests and the demo"
         } else if interpreter.is_supported() {
             "not used: another of this version is newer or found first"
-        } else if interpreter.implementation != "cpython" || !interpreter.flags.is_empty() {
-            "not used: not an ordinary build of CPython"
         } else if !SUPPORTED.contains(&(interpreter.version.0, interpreter.version.1)) {
             "not used: not a version that the runtime supports"
+        } else if interpreter.implementation != "cpython" || !["", "t"].contains(&interpreter.flags.as_str()) {
+            "not used: neither an ordinary nor a free-threaded build of CPython"
         } else {
             "not used: its C headers are missing"
         };

@@ -32,7 +32,7 @@ pub unsafe fn is_possible(tp: *mut PyTypeObject) -> bool {
             Some(_) => is_same((*tp).tp_new, creation.new_entry),
             None => {
                 let plain = is_same((*tp).tp_new, PyBaseObject_Type.tp_new);
-                plain && creation.init.is_some() && (*tp).tp_flags & IS_ABSTRACT == 0
+                plain && creation.init.is_some() && PyType_HasFeature(tp, IS_ABSTRACT) == 0
             }
         })
     }

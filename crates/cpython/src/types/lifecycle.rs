@@ -145,7 +145,7 @@ pub unsafe fn choose_dealloc(tp: *mut PyTypeObject) {
         if let Some(definition) = Definition::of(tp)
             && derives_from_object_only(tp)
             && definition.traverse.is_none()
-            && (*tp).tp_flags & Py_TPFLAGS_HAVE_GC == 0
+            && PyType_HasFeature(tp, Py_TPFLAGS_HAVE_GC) == 0
         {
             (*tp).tp_dealloc = Some(ours().dealloc_struct);
         }
