@@ -89,7 +89,6 @@ HPyAPI_FUNC void *HPy_AsVoidP(HPy h) { return (void *)h._i; }
 #include "hpy/hpyfunc.h"
 #include "hpy/hpydef.h"
 #include "hpy/hpytype.h"
-#include "hpy/hpymodule.h"
 #ifdef HPY_ABI_CPYTHON
 #  include "hpy/generated/autogen_cpython_context.h"
 #  include "hpy/generated/autogen_cpython_functions.h"
@@ -98,6 +97,8 @@ HPyAPI_FUNC void *HPy_AsVoidP(HPy h) { return (void *)h._i; }
 #  include "hpy/pypy.h"
 #  include "hpy/generated/autogen_functions.h"
 #endif
+#include "hpy/free_threading.h"
+#include "hpy/hpymodule.h"
 #include "hpy/capsule.h"
 #include "hpy/macros.h"
 #include "hpy/inline_helpers.h"

@@ -10,9 +10,12 @@ It runs once for each ABI and mode in VARIANTS.
 """
 
 import collections
+import gc
 import subprocess
 import sys
+import sysconfig
 import textwrap
+import weakref
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,8 @@ else:
 
 # Those of other releases and of PyPy are others.
 HAS_LAYERS = not REFERENCE and not pypy_differences
+
+IS_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 PLAIN_MODES = ("universal", "cpython")
 
@@ -78,6 +83,7 @@ def mode_of(item):
 def pytest_configure(config):
     config.addinivalue_line("markers", "abis(abi, ...): makes sense in these ABIs only")
     config.addinivalue_line("markers", "misuse(reason): does what debug mode reports, to see what happens without it")
+    config.addinivalue_line("markers", "frees_classes: sees classes go, which CPython 3.13 without the GIL keeps once a thread has run")
     config.addinivalue_line("markers", "newer: uses what HPy 0.9.0 does not have")
     config.addinivalue_line("markers", "differs(reason, abis=None): 0.9.0 does something else here, in some ABIs or all; ours is on purpose")
 
@@ -101,6 +107,21 @@ def pytest_collection_modifyitems(config, items):
             abis = differs.kwargs.get("abis")
             if abis is None or variant is None or variant.abi in abis:
                 item.add_marker(pytest.mark.skip(reason=differs.args[0]))
+
+
+def classes_are_freed():
+    class Probe:
+        pass
+
+    alive = weakref.ref(Probe)
+    del Probe
+    gc.collect()
+    return alive() is None
+
+
+def pytest_runtest_setup(item):
+    if IS_FREE_THREADED and item.get_closest_marker("frees_classes") and not classes_are_freed():
+        pytest.skip("without the GIL, CPython 3.13 keeps all classes once a second thread has run")
 
 
 @pytest.fixture

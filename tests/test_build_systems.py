@@ -70,7 +70,7 @@ def check_modules(folder):
     said = run([sys.executable, "-c", code, folder], "/", os.environ)
     modules, number = re.fullmatch(r"(.*\]) (\d+)\n", said).groups()
     assert number == "55"
-    suffixes = [".so", ".hpy0-cp{}{}.so".format(*sys.version_info), ".cpython-"]
+    suffixes = [".so", ".hpy0-cp{}{}{}.so".format(*sys.version_info[:2], sys.abiflags), ".cpython-"]
     for (doc, value, file), abi, suffix in zip(json.loads(modules), ABIS, suffixes):
         assert (doc, value) == (f"built for {abi}", 12586269025) and f"_{abi}{suffix}" in file
     stubs = sorted(path.name for path in (folder / "fibonacci").glob("_[!_]*.py"))
@@ -92,7 +92,7 @@ def build_wheel(backend, folder, tmp_path, environment):
 def test_a_package_of_scikit_build_core(tools, tmp_path):
     folder = copied("cmake", tmp_path)
     wheel = build_wheel("scikit_build_core.build", folder, tmp_path, tools)
-    assert "-cp{0}{1}-cp{0}{1}-".format(*sys.version_info) in wheel.name
+    assert "-cp{0}{1}-cp{0}{1}{2}-".format(*sys.version_info[:2], sys.abiflags) in wheel.name
     check_modules(tmp_path / "installed")
 
 

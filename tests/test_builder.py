@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import sysconfig
 import weakref
 
 import pytest
@@ -243,10 +244,13 @@ def test_cancel_keeps_a_pending_exception_while_finalizers_run(mod):
     assert [list(result) for result in log] == [[1, 2]]
 
 
-IMPOSSIBLE = [-1, -sys.maxsize - 1, sys.maxsize, sys.maxsize // 16]
+@pytest.fixture(params=[-1, -sys.maxsize - 1, sys.maxsize, sys.maxsize // 16])
+def size(request, kind):
+    if kind == "List" and request.param > 0 and sysconfig.get_config_var("Py_GIL_DISABLED"):
+        pytest.skip("without the GIL, CPython 3.13 itself destroys its heap when PyList_New has no memory")
+    return request.param
 
 
-@pytest.mark.parametrize("size", IMPOSSIBLE)
 @pytest.mark.misuse("a negative size")
 def test_size_that_is_impossible_is_reported_by_build(mod, size):
     item = object()
@@ -256,7 +260,6 @@ def test_size_that_is_impossible_is_reported_by_build(mod, size):
     assert sys.getrefcount(item) == before
 
 
-@pytest.mark.parametrize("size", IMPOSSIBLE)
 @pytest.mark.misuse("a negative size")
 def test_size_that_is_impossible_is_not_reported_by_cancel(mod, size):
     item = object()

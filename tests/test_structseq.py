@@ -251,6 +251,7 @@ def test_items_and_types_are_not_kept(mod, new_type):
     assert [sys.getrefcount(it) for it in (*items, made)] == before
 
 
+@pytest.mark.frees_classes
 def test_types_end_with_their_last_reference(new_type):
     import gc
     import weakref

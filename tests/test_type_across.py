@@ -92,6 +92,7 @@ def test_what_is_wrong_across_binaries_is_refused(modules):
         type("Both", (Wide, derived.make_Wide((base.Node,))), {})
 
 
+@pytest.mark.frees_classes
 def test_types_come_and_go(modules):
     base, derived = modules
     before = len(base.Node.__subclasses__())

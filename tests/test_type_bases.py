@@ -220,6 +220,7 @@ def test_an_abstract_class(mod):
     assert isinstance(mod.Point3(), Abstract)
 
 
+@pytest.mark.frees_classes
 def test_a_metaclass_is_held(mod):
     class Local(type):
         pass

@@ -111,6 +111,7 @@ def test_each_call_makes_another_type(mod):
     assert (first().get(), second().get()) == (None, None)
 
 
+@pytest.mark.frees_classes
 def test_a_type_that_nobody_needs_goes(mod):
     cls = mod.make_Made()
     instance = cls()
@@ -262,6 +263,7 @@ def test_add_type_leaves_the_only_reference_to_the_attribute(snippet):
     assert alive() is None
 
 
+@pytest.mark.frees_classes
 def test_a_failed_add_leaves_nothing(snippet):
     mod = snippet(ADD)
 

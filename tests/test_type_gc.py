@@ -183,6 +183,7 @@ def test_the_collector_sees_dict_and_fields_of_a_subclass(mod):
         assert any(each is value for each in seen)
 
 
+@pytest.mark.frees_classes
 @SUBCLASSES
 def test_a_class_that_holds_its_instance(mod):
     def use():
@@ -222,6 +223,7 @@ def types_named(name):
     return sum(cls.__name__ == name for cls in object.__subclasses__())
 
 
+@pytest.mark.frees_classes
 @pytest.mark.parametrize("name", ["Made", "Simple"])
 def test_types_are_collected(snippet, name):
     make = getattr(snippet(TYPES), f"make_{name}")
@@ -235,6 +237,7 @@ def test_types_are_collected(snippet, name):
     assert not any(reference() for reference in references)
 
 
+@pytest.mark.frees_classes
 @pytest.mark.differs("0.9.0 does not visit the type of an instance")
 def test_a_type_that_holds_its_instance_is_collected(snippet):
     make = snippet(TYPES).make_Made
@@ -247,6 +250,7 @@ def test_a_type_that_holds_its_instance_is_collected(snippet):
     assert types_named("Made") == before
 
 
+@pytest.mark.frees_classes
 @pytest.mark.differs("0.9.0 does not visit the type of an instance")
 def test_an_instance_that_holds_its_type_is_collected(snippet):
     make = snippet(TYPES).make_Made
@@ -259,6 +263,7 @@ def test_an_instance_that_holds_its_type_is_collected(snippet):
     assert types_named("Made") == before
 
 
+@pytest.mark.frees_classes
 def test_bases_and_subclasses_are_collected(snippet):
     make = snippet(TYPES).make_Simple
     before = types_named("Simple")

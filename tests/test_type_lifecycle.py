@@ -49,6 +49,7 @@ def test_fields_are_empty_when_the_struct_is_destroyed(mod):
     assert mod.take_log() == "Bb"
 
 
+@pytest.mark.frees_classes
 def test_the_type_stays_until_after_destroy(snippet):
     mod = snippet(SIMPLE)
     instance = mod.Both()

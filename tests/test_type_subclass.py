@@ -234,6 +234,7 @@ def test_everything_goes_with_the_instance(mod):
         assert_balanced(use, value, cls, mod.Point)
 
 
+@pytest.mark.frees_classes
 def test_classes_come_and_go(mod):
     before = len(mod.Point.__subclasses__())
 
@@ -252,6 +253,7 @@ def test_classes_come_and_go(mod):
     assert len(mod.Point.__subclasses__()) == before
 
 
+@pytest.mark.frees_classes
 def test_instances_count_for_their_own_class(mod):
     class Sub(mod.Point):
         pass

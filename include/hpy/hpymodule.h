@@ -20,6 +20,21 @@
 extern _HPy_HIDDEN _HPy_TRAMPOLINE_CONTEXT
 #endif
 
+/* What a binary exports that has declared that it needs no GIL. */
+#ifdef HPY_MOD_GIL_NOT_USED
+#  define _HPy_WITHOUT_GIL(ext_name) HPyInitWithoutGIL_##ext_name
+#  define _HPy_DECLARE_WITHOUT_GIL(ext_name)                                                  \
+      HPy_EXPORTED_FUNC void HPyInitWithoutGIL_##ext_name(const _HPyThreading *threading);    \
+      HPy_EXPORTED_FUNC void HPyInitWithoutGIL_##ext_name(const _HPyThreading *threading)     \
+      {                                                                                       \
+          _HPy_threading = threading;                                                         \
+      }
+#else
+#  define _HPy_WITHOUT_GIL(ext_name) NULL
+#  define _HPy_DECLARE_WITHOUT_GIL(ext_name)
+#endif
+
+#ifdef HPY_ABI_UNIVERSAL
 /* What a universal binary hands over to the runtime when CPython imports it by its PyInit_NAME. Released runtimes know it, so
    whatever is new comes last, with a higher `size`. */
 typedef struct {
@@ -29,9 +44,10 @@ typedef struct {
     const char *name;
     void (*set_context)(HPyContext *ctx);
     HPyModuleDef *(*init)(void);
+    /* Null for a module that has not declared that it needs no GIL. Called where there is none. */
+    void (*set_threading)(const _HPyThreading *threading);
 } _HPyModule_Entry;
 
-#ifdef HPY_ABI_UNIVERSAL
 /* Asks the installed runtime for CPython's definition of the module. CPython's functions are looked up in the process, so
    the binary can be loaded where there are none. Returns null with an ImportError if there is no such runtime. */
 HPyAPI_HELPER void *_HPyModule_Import(const _HPyModule_Entry *entry);
@@ -42,7 +58,8 @@ HPyAPI_HELPER void *_HPyModule_Import(const _HPyModule_Entry *entry);
       {                                                                                                      \
           static const _HPyModule_Entry entry = {                                                            \
               sizeof(_HPyModule_Entry), HPY_ABI_VERSION,                     HPY_ABI_VERSION_MINOR,          \
-              #ext_name,                HPyInitGlobalContext_##ext_name,     HPyInit_##ext_name              \
+              #ext_name,                HPyInitGlobalContext_##ext_name,     HPyInit_##ext_name,             \
+              _HPy_WITHOUT_GIL(ext_name)                                                                     \
           };                                                                                                 \
           return _HPyModule_Import(&entry);                                                                  \
       }
@@ -55,12 +72,21 @@ HPyAPI_HELPER void *_HPyModule_Import(const _HPyModule_Entry *entry);
 #ifdef HPY_ABI_CPYTHON
 
 /* Fills the context in and gives CPython the module's definition. */
-HPyAPI_HELPER PyObject *_HPyModule_Init(HPyContext *ctx, HPyModuleDef *def);
+HPyAPI_HELPER PyObject *_HPyModule_Init(HPyContext *ctx, HPyModuleDef *def, int gil_not_used);
+
+#ifdef HPY_MOD_GIL_NOT_USED
+#  define _HPy_GIL_NOT_USED 1
+#else
+#  define _HPy_GIL_NOT_USED 0
+#endif
 
 #define HPy_MODINIT(ext_name, mod_def)                                                                   \
     _HPy_DEFINE_TRAMPOLINE_CONTEXT                                                                       \
     PyMODINIT_FUNC PyInit_##ext_name(void);                                                              \
-    PyMODINIT_FUNC PyInit_##ext_name(void) { return _HPyModule_Init(&_hpy_context, &mod_def); }
+    PyMODINIT_FUNC PyInit_##ext_name(void)                                                               \
+    {                                                                                                    \
+        return _HPyModule_Init(&_hpy_context, &mod_def, _HPy_GIL_NOT_USED);                              \
+    }
 
 #else
 
@@ -81,6 +107,7 @@ HPyAPI_HELPER PyObject *_HPyModule_Init(HPyContext *ctx, HPyModuleDef *def);
     }                                                                                                    \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void);                                            \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void) { return &mod_def; }                        \
+    _HPy_DECLARE_WITHOUT_GIL(ext_name)                                                                   \
     _HPy_PYINIT(ext_name)
 
 #endif /* HPY_ABI_CPYTHON */

@@ -62,6 +62,35 @@ pub struct HPyModuleEntry {
     /// Called with the context before anything else of the module.
     pub set_context: Option<unsafe extern "C" fn(*mut HPyContext)>,
     pub init: Option<unsafe extern "C" fn() -> *mut HPyModuleDef>,
+    /// Of a module that has declared that it needs no GIL. Called where there is none. Binaries that end before it have not.
+    set_threading: Option<SetThreading>,
+}
+
+impl HPyModuleEntry {
+    /// # Safety
+    /// The entry is as long as it says.
+    pub unsafe fn set_threading(entry: *const HPyModuleEntry) -> Option<SetThreading> {
+        // SAFETY: as this function's: the field is read only if it is there.
+        unsafe {
+            let end =
+                core::mem::offset_of!(HPyModuleEntry, set_threading) + core::mem::size_of::<Option<SetThreading>>();
+            if (*entry).size as usize >= end { (*entry).set_threading } else { None }
+        }
+    }
+}
+
+/// `HPyInitWithoutGIL_NAME`, which is exported by a binary that has declared that it needs no GIL. The struct has to stay.
+pub type SetThreading = unsafe extern "C" fn(*const HPyThreading);
+
+/// `_HPyThreading` of the headers: fields and globals for binaries whose functions run in several threads at once.
+#[repr(C)]
+pub struct HPyThreading {
+    /// Of the struct, in bytes.
+    pub size: u32,
+    /// A new handle, or null for an empty field.
+    pub field_load: unsafe extern "C" fn(*mut HPyContext, HPy, *const HPyField) -> HPy,
+    /// A new handle, or null for an empty global.
+    pub global_load: unsafe extern "C" fn(*mut HPyContext, *const HPyGlobal) -> HPy,
 }
 
 /// Where the function lies that takes one, in a capsule of this name. It gives CPython's definition of the module, or null with an

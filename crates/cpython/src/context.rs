@@ -2,6 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::Once;
 
 use hpy_abi::runtime;
@@ -55,6 +56,11 @@ pub unsafe fn below_layers() -> Result<*mut HPyContext> {
     unsafe { filled(&BELOW_LAYERS, &FILL) }
 }
 
+/// Whether it is the context that universal binaries run with in no mode, whose handles are objects.
+pub fn is_universal(ctx: *mut HPyContext) -> bool {
+    ctx == UNIVERSAL.address()
+}
+
 /// Whether only layers may call functions of extensions that belong to this context.
 pub(crate) fn is_below_layers(ctx: *mut HPyContext) -> bool {
     cfg!(feature = "universal") && ctx == BELOW_LAYERS.address()
@@ -79,7 +85,7 @@ unsafe fn filled(context: &Shared, fill: &Once) -> Result<*mut HPyContext> {
 pub unsafe fn fill_constants_only(ctx: *mut HPyContext) -> Result<()> {
     // SAFETY: as this function's. Of two threads that get here at once, both write the same.
     unsafe {
-        if (*ctx).h_Builtins.is_null() {
+        if !is_filled(ctx) {
             let builtins = prepare()?;
             (*ctx).name = c"HPy CPython ABI".as_ptr();
             (*ctx).abi_version = ABI_VERSION;
@@ -87,6 +93,12 @@ pub unsafe fn fill_constants_only(ctx: *mut HPyContext) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether everything is there: what is filled in last is.
+unsafe fn is_filled(ctx: *mut HPyContext) -> bool {
+    // SAFETY: the context is the caller's, and a handle an aligned word.
+    unsafe { AtomicIsize::from_ptr(&raw mut (*ctx).h_Builtins._i).load(Ordering::Acquire) != 0 }
 }
 
 /// Gets ready for making types, and gives the dictionary of builtins, which is kept for good.
@@ -106,6 +118,6 @@ unsafe fn fill_with(ctx: *mut HPyContext, builtins: HPy) {
     // SAFETY: the caller's context can be written, and it holds the interpreter.
     unsafe {
         autogen_constants::fill(ctx);
-        (*ctx).h_Builtins = builtins;
+        AtomicIsize::from_ptr(&raw mut (*ctx).h_Builtins._i).store(builtins._i, Ordering::Release);
     }
 }

@@ -1,13 +1,11 @@
 //! Globals: the object's address in the extension's variable, with a reference of its own.
 
-use core::sync::atomic::{AtomicIsize, Ordering};
-
 use hpy_abi::runtime::Global;
 use hpy_abi::*;
 use pyo3_ffi::{Py_XDECREF, Py_XINCREF};
 
-use crate::CPython;
 use crate::handle::{to_handle, to_object};
+use crate::{CPython, lock};
 
 impl Global for CPython {
     unsafe extern "C" fn ctx_Global_Store(_ctx: *mut HPyContext, global: *mut HPyGlobal, h: HPy) {
@@ -15,7 +13,7 @@ impl Global for CPython {
         // run code that stores again.
         unsafe {
             Py_XINCREF(to_object(h));
-            let old = AtomicIsize::from_ptr(&raw mut (*global)._i).swap(h._i, Ordering::AcqRel);
+            let old = lock::exchange_global(global, h._i);
             Py_XDECREF(to_object(HPy { _i: old }));
         }
     }

@@ -1,7 +1,6 @@
 //! Items by index: of lists and tuples directly, of others by an int as key.
 
 use core::ffi::{c_char, c_int};
-use core::ptr::null_mut;
 
 use hpy_abi::runtime::Item;
 use hpy_abi::*;
@@ -11,22 +10,39 @@ use crate::CPython;
 use crate::autogen_direct::direct_item;
 use crate::handle::{new_ref, to_handle, to_object};
 
-/// The item of a list or tuple, borrowed; null if it has none there, or is of another type.
-///
-/// Without the GIL another thread may take an item away before it is the caller's.
+/// Whether an object is a list or tuple (`tp`), and none derived from it, with an item at this index.
 #[inline(always)]
-unsafe fn item_at(object: *mut PyObject, index: HPy_ssize_t) -> *mut PyObject {
-    // SAFETY: the object is alive, and the type says what it is.
+unsafe fn is_item_of(tp: *mut PyTypeObject, object: *mut PyObject, index: HPy_ssize_t) -> bool {
+    // SAFETY: the object is alive, and what is asked for its size is one of these.
+    unsafe { Py_TYPE(object) == tp && index.cast_unsigned() < Py_SIZE(object).cast_unsigned() }
+}
+
+/// The item of a list, as a new reference. Without the GIL, another thread may have taken it away, which is an IndexError.
+#[inline(always)]
+unsafe fn list_item(list: *mut PyObject, index: HPy_ssize_t) -> *mut PyObject {
+    // SAFETY: the caller has looked that it is one and long enough.
     unsafe {
-        let tp = Py_TYPE(object);
-        let is_list = tp == &raw mut PyList_Type;
-        if cfg!(Py_GIL_DISABLED)
-            || !(is_list || tp == &raw mut PyTuple_Type)
-            || index.cast_unsigned() >= Py_SIZE(object).cast_unsigned()
+        #[cfg(Py_GIL_DISABLED)]
+        return PyList_GetItemRef(list, index);
+        #[cfg(not(Py_GIL_DISABLED))]
+        return new_ref(PyList_GET_ITEM(list, index));
+    }
+}
+
+/// Puts a new reference into a list. The old item is let go last, as that can run code that looks at the list.
+#[inline(always)]
+unsafe fn set_list_item(list: *mut PyObject, index: HPy_ssize_t, value: *mut PyObject) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        #[cfg(Py_GIL_DISABLED)]
+        return PyList_SetItem(list, index, value);
+        #[cfg(not(Py_GIL_DISABLED))]
         {
-            return null_mut();
+            let old = PyList_GET_ITEM(list, index);
+            PyList_SET_ITEM(list, index, value);
+            Py_DECREF(old);
+            0
         }
-        if is_list { PyList_GET_ITEM(object, index) } else { PyTuple_GET_ITEM(object, index) }
     }
 }
 
@@ -62,23 +78,25 @@ impl Item for CPython {
     unsafe extern "C" fn ctx_GetItem_i(_ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t) -> HPy {
         // SAFETY: the caller's handle is a live object, and it holds the interpreter.
         unsafe {
-            let item = item_at(to_object(obj), idx);
-            if item.is_null() { get_by_key(obj, idx) } else { to_handle(new_ref(item)) }
+            let object = to_object(obj);
+            if is_item_of(&raw mut PyList_Type, object, idx) {
+                return to_handle(list_item(object, idx));
+            }
+            if is_item_of(&raw mut PyTuple_Type, object, idx) {
+                return to_handle(new_ref(PyTuple_GET_ITEM(object, idx)));
+            }
+            get_by_key(obj, idx)
         }
     }
 
     unsafe extern "C" fn ctx_SetItem_i(_ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t, value: HPy) -> c_int {
         let (object, value_object) = (to_object(obj), to_object(value));
-        // SAFETY: the caller's handles are live objects, and it holds the interpreter. The old item is let go last, as that can run
-        // code that looks at the list.
+        // SAFETY: the caller's handles are live objects, and it holds the interpreter.
         unsafe {
-            if PyList_CheckExact(object) == 0 || value.is_null() || item_at(object, idx).is_null() {
+            if value.is_null() || !is_item_of(&raw mut PyList_Type, object, idx) {
                 return set_by_key(obj, idx, value);
             }
-            let old = PyList_GET_ITEM(object, idx);
-            PyList_SET_ITEM(object, idx, new_ref(value_object));
-            Py_DECREF(old);
-            0
+            set_list_item(object, idx, new_ref(value_object))
         }
     }
 

@@ -33,6 +33,7 @@ mod item;
 pub mod lasting;
 mod legacy;
 mod list;
+pub mod lock;
 mod long;
 pub mod module;
 mod object;

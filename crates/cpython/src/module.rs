@@ -43,18 +43,40 @@ unsafe impl Entry for Made {
 
 static DEFINITIONS: Lasting<Made> = Lasting::new();
 
-/// CPython's definition of an extension's module, which runs with this context. Loading a module again gives the same one.
+/// Whether a module has declared that it needs no GIL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gil {
+    Used,
+    NotUsed,
+}
+
+impl Gil {
+    /// Puts that into a module's slots, where CPython asks.
+    fn add_to(self, slots: &mut Array<PyModuleDef_Slot>) -> Result<()> {
+        #[cfg(Py_3_13)]
+        if self == Gil::NotUsed {
+            slots.push(PyModuleDef_Slot { slot: Py_mod_gil, value: Py_MOD_GIL_NOT_USED })?;
+        }
+        // Older ones do not know the slot.
+        #[cfg(not(Py_3_13))]
+        let _ = slots;
+        Ok(())
+    }
+}
+
+/// CPython's definition of an extension's module, which runs with this context. Loading a module again gives the same one. What
+/// it says about the GIL matters to CPython's own import system only.
 ///
 /// # Safety
 /// The extension's definition has to stay where it is, unchanged, for as long as the process runs.
-pub unsafe fn definition(ctx: *mut HPyContext, hpydef: *mut HPyModuleDef) -> Result<*mut PyModuleDef> {
+pub unsafe fn definition(ctx: *mut HPyContext, hpydef: *mut HPyModuleDef, gil: Gil) -> Result<*mut PyModuleDef> {
     let known = DEFINITIONS.find(|made| (made.ctx, made.from) == (ctx, hpydef));
     // SAFETY: as this function's; a new entry is ours until it is published.
     let made = unsafe {
         match known {
             Some(made) => made,
             None => {
-                let def = make_definition(ctx, &*hpydef)?;
+                let def = make_definition(ctx, &*hpydef, gil)?;
                 let made = zeroed::<Made>(size_of::<Made>())?;
                 (*made).ctx = ctx;
                 (*made).from = hpydef;
@@ -69,7 +91,7 @@ pub unsafe fn definition(ctx: *mut HPyContext, hpydef: *mut HPyModuleDef) -> Res
 
 /// # Safety
 /// As [`definition`].
-unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef) -> Result<PyModuleDef> {
+unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef, gil: Gil) -> Result<PyModuleDef> {
     if hpydef.size < 0 {
         return Err(system_error(c"HPy does not permit HPyModuleDef.size < 0"));
     }
@@ -84,7 +106,7 @@ unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef) -> Result
     let (slots, creates) = unsafe {
         add_methods(ctx, defines.as_slice(), hpydef.legacy_methods.cast(), |method| methods.push(method))?;
         methods.push(PyMethodDef::zeroed())?;
-        slots(defines.as_slice())?
+        slots(defines.as_slice(), gil)?
     };
     let others = !hpydef.legacy_methods.is_null() || !hpydef.doc.is_null() || !hpydef.globals.is_null();
     if creates && others {
@@ -119,12 +141,12 @@ fn defines(hpydef: &HPyModuleDef) -> Result<Array<*mut HPyDef>> {
 ///
 /// # Safety
 /// As [`definition`]; `create` gives what CPython's `Py_mod_create` has to.
-pub unsafe fn importable(hpydef: &HPyModuleDef, create: CreateModule) -> Result<PyModuleDef> {
+pub unsafe fn importable(hpydef: &HPyModuleDef, create: CreateModule, gil: Gil) -> Result<PyModuleDef> {
     let defines = defines(hpydef)?;
     let mut all = Array::new();
     all.push(PyModuleDef_Slot { slot: Py_mod_create, value: create as *mut c_void })?;
     // SAFETY: as this function's.
-    let (slots, creates) = unsafe { slots(defines.as_slice())? };
+    let (slots, creates) = unsafe { slots(defines.as_slice(), gil)? };
     for &slot in slots.as_slice() {
         // What creates the module itself has nothing else.
         if !(creates && slot.slot == Py_mod_create) {
@@ -190,7 +212,7 @@ pub(crate) unsafe fn add_methods(
 }
 
 /// The slots, with the end mark, and whether one of them creates the module.
-unsafe fn slots(defines: &[*mut HPyDef]) -> Result<(Array<PyModuleDef_Slot>, bool)> {
+unsafe fn slots(defines: &[*mut HPyDef], gil: Gil) -> Result<(Array<PyModuleDef_Slot>, bool)> {
     let mut slots = Array::new();
     let mut creates = false;
     let mut others = false;
@@ -234,6 +256,7 @@ unsafe fn slots(defines: &[*mut HPyDef]) -> Result<(Array<PyModuleDef_Slot>, boo
     if creates && others {
         return Err(create_stands_alone(c"other slots or methods"));
     }
+    gil.add_to(&mut slots)?;
     slots.push(PyModuleDef_Slot { slot: 0, value: null_mut() })?;
     Ok((slots, creates))
 }

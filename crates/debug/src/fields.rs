@@ -2,6 +2,7 @@
 //!
 //! What is stored in them is the inner context's: the runtime reads fields as well. So they are known by where they lie.
 
+use core::cell::Cell;
 use core::sync::atomic::{AtomicIsize, Ordering::*};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +16,11 @@ struct Known {
     owners: Map<usize, Vec<usize>>,
     owner_of: Map<usize, usize>,
     globals: Set<usize>,
+}
+
+thread_local! {
+    /// A value that is known to have been in the field that is being loaded; 0 for none.
+    pub static VOUCHED_FOR: Cell<isize> = const { Cell::new(0) };
 }
 
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);

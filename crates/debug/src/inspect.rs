@@ -12,7 +12,7 @@ use crate::slot::{self, Kind, NOBODY, Slot};
 use crate::thread::{CLOSED_LIMIT, ENOUGH_CLOSED, GENERATION, GENERATION_SHIFT, Thread};
 use hpy_layer::place;
 
-use crate::{LAYERS, Layer, memory, structs, trouble};
+use crate::{LAYERS, Layer, fields, memory, structs, trouble};
 
 /// How many frames are kept of each opening and closing; 0 for none.
 pub static TRACES: AtomicUsize = AtomicUsize::new(0);
@@ -50,6 +50,28 @@ pub fn configure(text: &str) -> Result<(), String> {
     }
     memory::set_always(settings.all_strings());
     Ok(())
+}
+
+/// The innermost context's handle behind one of `ctx`, which may be one of debug mode or not. Null for what is no open handle there.
+///
+/// # Safety
+/// The context is complete; the handle is one that it was called with.
+pub unsafe fn innermost(ctx: *mut HPyContext, h: HPy) -> HPy {
+    // SAFETY: as this function's. Constants of debug mode are handles of its own.
+    if unsafe { slot::of((*ctx).h_None._i) }.is_none() {
+        return h;
+    }
+    let is_open = |&(token, slot): &(slot::Token, &Slot)| slot.is_open_handle(token.generation, Thread::here().place());
+    slot::of(h._i).filter(is_open).map_or(HPy::NULL, |(_, slot)| HPy { _i: slot.inner.load(Relaxed) })
+}
+
+/// Calls `load`, which loads a value that was read from a field of the right object when nobody could store to it. By now the field
+/// may have another one.
+pub fn vouch_for<T>(value: HPyField, load: impl FnOnce() -> T) -> T {
+    let before = fields::VOUCHED_FOR.replace(value._i);
+    let result = load();
+    fields::VOUCHED_FOR.set(before);
+    result
 }
 
 pub(crate) fn defer(report: Report) {

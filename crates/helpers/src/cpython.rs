@@ -3,16 +3,23 @@
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 
-use hpy_abi::{HPyContext, HPyFunc_traverseproc, HPyModuleDef};
-use hpy_cpython::{context, module, traverse_from_trampoline};
+use hpy_abi::{HPy, HPyContext, HPyField, HPyFunc_traverseproc, HPyGlobal, HPyModuleDef};
+use hpy_cpython::handle::{to_handle, to_object};
+use hpy_cpython::module::Gil;
+use hpy_cpython::{context, lock, module, traverse_from_trampoline};
 use pyo3_ffi::{PyModuleDef_Init, PyObject, visitproc};
 
 /// What `PyInit_NAME` returns, which CPython keeps; null with an exception set.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn _HPyModule_Init(ctx: *mut HPyContext, def: *mut HPyModuleDef) -> *mut PyObject {
+pub unsafe extern "C" fn _HPyModule_Init(
+    ctx: *mut HPyContext,
+    def: *mut HPyModuleDef,
+    gil_not_used: c_int,
+) -> *mut PyObject {
+    let gil = if gil_not_used == 0 { Gil::Used } else { Gil::NotUsed };
     // SAFETY: the binary's context and definition, which stay.
     unsafe {
-        match context::fill_constants_only(ctx).and_then(|()| module::definition(ctx, def)) {
+        match context::fill_constants_only(ctx).and_then(|()| module::definition(ctx, def, gil)) {
             Ok(def) => PyModuleDef_Init(def),
             Err(_) => null_mut(),
         }
@@ -36,4 +43,22 @@ pub unsafe extern "C" fn _HPyType_Traverse(
 ) -> c_int {
     // SAFETY: the collector passes an instance of the type with that slot.
     unsafe { traverse_from_trampoline(traverse, object, visit, arg) }
+}
+
+/// `HPyField_Load` where there is no GIL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _HPy_without_gil_field_load(
+    _ctx: *mut HPyContext,
+    source_object: HPy,
+    source_field: *const HPyField,
+) -> HPy {
+    // SAFETY: the caller's object and a field of it.
+    unsafe { to_handle(lock::load_field(to_object(source_object), source_field)) }
+}
+
+/// `HPyGlobal_Load` where there is no GIL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _HPy_without_gil_global_load(_ctx: *mut HPyContext, global: *const HPyGlobal) -> HPy {
+    // SAFETY: the caller's global.
+    unsafe { to_handle(lock::load_global(global)) }
 }

@@ -5,7 +5,7 @@ use core::ptr::null_mut;
 
 use hpy_abi::{HPyModuleDef, HPyModuleEntry, IMPORT_ATTRIBUTE, IMPORT_CAPSULE, ImportEntry};
 use hpy_cpython::lasting::{Entry, Lasting, zeroed};
-use hpy_cpython::module::{self, Result};
+use hpy_cpython::module::{self, Gil, Result};
 use pyo3_ffi::*;
 
 use crate::binding::{error, none, set_attribute};
@@ -73,7 +73,11 @@ unsafe fn definition(entry: *const HPyModuleEntry) -> Result<*mut PyModuleDef> {
                 &format!("HPyInit_{short_name} of an HPy extension module returned NULL"),
             ));
         }
-        let def = module::importable(&*hpydef, create)?;
+        let set_threading = HPyModuleEntry::set_threading(entry);
+        #[cfg(Py_GIL_DISABLED)]
+        crate::free_threading::hand_over(set_threading);
+        let gil = if set_threading.is_some() { Gil::NotUsed } else { Gil::Used };
+        let def = module::importable(&*hpydef, create, gil)?;
         let made = zeroed::<Imported>(size_of::<Imported>())?;
         (*made).entry = entry;
         (*made).hpydef = hpydef;

@@ -4,6 +4,7 @@
 //! * `load` is [`load()`] and its checks, one after the other, each with its own message.
 //! * `debug` and `trace` are the Python sides of debug mode and trace mode; `interpreter` is what both ask of CPython.
 //! * `bootstrap` is what stub files call: modes from the environment, and the module's attributes.
+//! * `free_threading` is what a CPython without the GIL needs more.
 //! * `import` is what binaries call that are imported without a stub file.
 //! * `inspect` tells what a binary is, for `hpy check`.
 //! * `mode` reads the environment variable `HPY`.
@@ -14,6 +15,8 @@ mod binary;
 mod binding;
 mod bootstrap;
 mod debug;
+#[cfg(Py_GIL_DISABLED)]
+mod free_threading;
 mod import;
 mod inspect;
 mod interpreter;
@@ -99,8 +102,10 @@ static METHODS: Static<[PyMethodDef; 5]> = Static(core::cell::UnsafeCell::new([
     PyMethodDef::zeroed(),
 ]));
 
-static SLOTS: Static<[PyModuleDef_Slot; 2]> = Static(core::cell::UnsafeCell::new([
+static SLOTS: Static<[PyModuleDef_Slot; if cfg!(Py_3_13) { 3 } else { 2 }]> = Static(core::cell::UnsafeCell::new([
     PyModuleDef_Slot { slot: Py_mod_exec, value: exec as *mut c_void },
+    #[cfg(Py_3_13)]
+    PyModuleDef_Slot { slot: Py_mod_gil, value: Py_MOD_GIL_NOT_USED },
     PyModuleDef_Slot { slot: 0, value: null_mut() },
 ]));
 

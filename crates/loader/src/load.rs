@@ -7,10 +7,12 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use hpy_abi::{ABI_VERSION, ABI_VERSION_MINOR, HPyContext, HPyModuleDef};
-use hpy_cpython::module::{self, PythonError, Result};
+use hpy_cpython::module::{self, Gil, PythonError, Result};
 use libloading::Library;
 use pyo3_ffi::*;
 
+#[cfg(Py_GIL_DISABLED)]
+use crate::free_threading;
 use crate::mode::Mode;
 use crate::owned::Owned;
 use crate::refusal::{self, Refusal};
@@ -80,7 +82,13 @@ pub unsafe fn load_file(
         let file = file_path(path)?;
         let context = context(mode)?;
         let tag = interpreter_tag();
-        let hpydef = match definition(&short_name, &file, context, &tag) {
+        let binary = match open_checked(&short_name, &file, &tag) {
+            Ok(binary) => binary,
+            Err(refusal) => return Err(refusal.raise(module, name, path)),
+        };
+        #[cfg(Py_GIL_DISABLED)]
+        free_threading::prepare(binary.find(&format!("HPyInitWithoutGIL_{short_name}")).ok(), name)?;
+        let hpydef = match binary.definition(context) {
             Ok(hpydef) => hpydef,
             Err(refusal) => return Err(refusal.raise(module, name, path)),
         };
@@ -101,7 +109,7 @@ pub unsafe fn module_definition(
 ) -> Result<*mut PyModuleDef> {
     // SAFETY: as this function's.
     unsafe {
-        let definition = module::definition(context, hpydef)?;
+        let definition = module::definition(context, hpydef, Gil::Used)?;
         if mode.debug {
             hpy_debug::loaded(short_name, hpydef);
         }
@@ -178,27 +186,23 @@ unsafe fn interpreter_tag() -> String {
     format!("cp{digits}{flags}")
 }
 
-/// Opens the file, checks it, and asks it for its module's definition.
+/// Opens the file and checks it.
 ///
 /// # Safety
 /// The binary's functions have to be what their names say.
-unsafe fn definition(
-    short_name: &str,
-    file: &Path,
-    context: *mut HPyContext,
+unsafe fn open_checked<'a>(
+    short_name: &'a str,
+    file: &'a Path,
     interpreter: &str,
-) -> core::result::Result<*mut HPyModuleDef, Refusal> {
-    let path = file.display();
+) -> core::result::Result<Binary<'a>, Refusal> {
     check_hybrid_tag(file, interpreter)?;
-    let library = open(file)?;
-    let library = Symbols { library: &library, file, short_name };
-
+    let binary = Binary { library: open(file)?, file, short_name };
     let minor_name = format!("get_required_hpy_minor_version_{short_name}");
     let major_name = format!("get_required_hpy_major_version_{short_name}");
     // SAFETY: as this function's.
     let versions = unsafe {
-        let minor = library.find::<unsafe extern "C" fn() -> u32>(&minor_name);
-        let major = library.find::<unsafe extern "C" fn() -> u32>(&major_name);
+        let minor = binary.find::<unsafe extern "C" fn() -> u32>(&minor_name);
+        let major = binary.find::<unsafe extern "C" fn() -> u32>(&major_name);
         match (major, minor) {
             (Ok(major), Ok(minor)) => Ok((major(), minor())),
             (Err(message), _) | (_, Err(message)) => Err(message),
@@ -206,34 +210,15 @@ unsafe fn definition(
     };
     let (major, minor) = versions.map_err(|message| Refusal {
         text: format!(
-            "Error during loading of the HPy extension module at path '{path}'. Cannot locate the required minimal HPy \
-             versions as symbols '{minor_name}' and `{major_name}`. Error message from dlopen/WinAPI: {message}"
+            "Error during loading of the HPy extension module at path '{}'. Cannot locate the required minimal HPy \
+             versions as symbols '{minor_name}' and `{major_name}`. Error message from dlopen/WinAPI: {message}",
+            file.display()
         ),
         help: binary::explain_missing_symbols(file, short_name),
     })?;
     check_version(short_name, major, minor)?;
     check_file_tag(short_name, file, major, minor)?;
-
-    // SAFETY: as this function's.
-    unsafe {
-        let set_context =
-            library.require::<unsafe extern "C" fn(*mut HPyContext)>(&format!("HPyInitGlobalContext_{short_name}"))?;
-        let init_name = format!("HPyInit_{short_name}");
-        let init = library.require::<unsafe extern "C" fn() -> *mut HPyModuleDef>(&init_name)?;
-        set_context(context);
-        let hpydef = init();
-        if hpydef.is_null() {
-            return Err(Refusal {
-                text: format!(
-                    "Error during loading of the HPy extension module at path '{path}'. Function '{init_name}' returned NULL."
-                ),
-                help:
-                    "The function has to return the address of a static HPyModuleDef; HPy_MODINIT writes one that does."
-                        .into(),
-            });
-        }
-        Ok(hpydef)
-    }
+    Ok(binary)
 }
 
 /// Opens a library that stays open: modules, types and functions point into it for good.
@@ -283,14 +268,43 @@ fn system_message(error: &libloading::Error) -> String {
     error.source().map_or_else(|| NO_MESSAGE.to_string(), ToString::to_string)
 }
 
-/// The symbols of an open library.
-struct Symbols<'a> {
-    library: &'a Library,
+/// An open library, which stays open.
+struct Binary<'a> {
+    library: ManuallyDrop<Library>,
     file: &'a Path,
     short_name: &'a str,
 }
 
-impl Symbols<'_> {
+impl Binary<'_> {
+    /// Initialises the binary and asks it for its module's definition.
+    ///
+    /// # Safety
+    /// The binary's functions have to be what their names say.
+    unsafe fn definition(&self, context: *mut HPyContext) -> core::result::Result<*mut HPyModuleDef, Refusal> {
+        let short_name = self.short_name;
+        // SAFETY: as this function's.
+        unsafe {
+            let set_context =
+                self.require::<unsafe extern "C" fn(*mut HPyContext)>(&format!("HPyInitGlobalContext_{short_name}"))?;
+            let init_name = format!("HPyInit_{short_name}");
+            let init = self.require::<unsafe extern "C" fn() -> *mut HPyModuleDef>(&init_name)?;
+            set_context(context);
+            let hpydef = init();
+            if hpydef.is_null() {
+                return Err(Refusal {
+                    text: format!(
+                        "Error during loading of the HPy extension module at path '{}'. Function '{init_name}' returned NULL.",
+                        self.file.display()
+                    ),
+                    help:
+                        "The function has to return the address of a static HPyModuleDef; HPy_MODINIT writes one that does."
+                            .into(),
+                });
+            }
+            Ok(hpydef)
+        }
+    }
+
     /// The system's message if there is no such symbol.
     ///
     /// # Safety
@@ -305,7 +319,7 @@ impl Symbols<'_> {
     }
 
     /// # Safety
-    /// As [`Symbols::find`].
+    /// As [`Binary::find`].
     unsafe fn require<T: Copy>(&self, symbol: &str) -> core::result::Result<T, Refusal> {
         // SAFETY: as this function's.
         unsafe { self.find(symbol) }.map_err(|message| Refusal {

@@ -398,9 +398,16 @@ HPyAPI_FUNC HPy HPy_EvalCode(HPyContext *ctx, HPy code, HPy globals, HPy locals)
 HPyAPI_FUNC void HPyField_Store(HPyContext *ctx, HPy target_object, HPyField *target_field, HPy h)
 {
     (void)ctx;
-    PyObject *old = (PyObject *)target_field->_i;
+    PyObject *old;
     (void)target_object;
+#ifdef Py_GIL_DISABLED
+    Py_BEGIN_CRITICAL_SECTION(_h2py(target_object));
+#endif
+    old = (PyObject *)target_field->_i;
     target_field->_i = (intptr_t)_HPy_NewRef(_h2py(h));
+#ifdef Py_GIL_DISABLED
+    Py_END_CRITICAL_SECTION();
+#endif
     Py_XDECREF(old);
 }
 
@@ -486,12 +493,14 @@ HPyAPI_FUNC HPy HPy_GetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx)
 {
     (void)ctx;
     PyObject *object = _h2py(obj);
-#ifndef Py_GIL_DISABLED
     if (PyList_CheckExact(object) && (size_t)idx < (size_t)PyList_GET_SIZE(object))
+#ifdef Py_GIL_DISABLED
+        return _py2h(PyList_GetItemRef(object, idx));
+#else
         return _py2h(_HPy_NewRef(PyList_GET_ITEM(object, idx)));
+#endif
     if (PyTuple_CheckExact(object) && (size_t)idx < (size_t)PyTuple_GET_SIZE(object))
         return _py2h(_HPy_NewRef(PyTuple_GET_ITEM(object, idx)));
-#endif
     PyObject *key = PyLong_FromSsize_t(idx);
     PyObject *item = key == NULL ? NULL : PyObject_GetItem(object, key);
     Py_XDECREF(key);
@@ -520,14 +529,16 @@ HPyAPI_FUNC int HPy_SetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx, HPy val
 {
     (void)ctx;
     PyObject *object = _h2py(obj);
-#ifndef Py_GIL_DISABLED
     if (PyList_CheckExact(object) && (size_t)idx < (size_t)PyList_GET_SIZE(object) && value._i != 0) {
+#ifdef Py_GIL_DISABLED
+        return PyList_SetItem(object, idx, _HPy_NewRef(_h2py(value)));
+#else
         PyObject *old = PyList_GET_ITEM(object, idx);
         PyList_SET_ITEM(object, idx, _HPy_NewRef(_h2py(value)));
         Py_XDECREF(old);
         return 0;
-    }
 #endif
+    }
     PyObject *key = PyLong_FromSsize_t(idx);
     int result = key == NULL ? -1 : PyObject_SetItem(object, key, _h2py(value));
     Py_XDECREF(key);

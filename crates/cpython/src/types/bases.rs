@@ -311,12 +311,18 @@ pub unsafe fn keep_to_base(tp: *mut PyTypeObject, members: &[PyMemberDef]) {
         if !has_own(c"__weaklistoffset__") {
             (*tp).tp_weaklistoffset = (*base).tp_weaklistoffset;
         }
-        #[cfg(all(Py_3_11, not(Py_GIL_DISABLED)))]
+        #[cfg(Py_3_11)]
         {
             /// That it does, for weak references and dictionaries; and that the latter's values lie in the object (3.13).
             const MANAGED: core::ffi::c_ulong = if cfg!(Py_3_12) { 1 << 3 | 1 << 4 } else { 1 << 4 };
             const INLINE_VALUES: core::ffi::c_ulong = if cfg!(Py_3_13) { 1 << 2 } else { 0 };
-            (*tp).tp_flags &= !(MANAGED | INLINE_VALUES) | (*base).tp_flags;
+            let kept = !(MANAGED | INLINE_VALUES) | PyType_GetFlags(base);
+            #[cfg(not(Py_GIL_DISABLED))]
+            {
+                (*tp).tp_flags &= kept;
+            }
+            #[cfg(Py_GIL_DISABLED)]
+            (*tp).tp_flags.fetch_and(kept, core::sync::atomic::Ordering::Relaxed);
         }
     }
 }

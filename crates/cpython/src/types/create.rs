@@ -417,8 +417,8 @@ impl<'a> Builder<'a> {
                 } else if spec.basicsize != 0 {
                     check_member(spec, member)?;
                 }
-                if shape::is_variable(spec.builtin_shape) {
-                    parts.getsets.push(definition::variable_member(member))?;
+                if definition::needs_functions(member, spec.builtin_shape) {
+                    parts.getsets.push(definition::member_of_functions(member))?;
                 } else {
                     self.members.push(def)?;
                 }

@@ -15,9 +15,10 @@ use pyo3_ffi::*;
 
 use super::{functions, shape};
 use crate::array::Array;
-use crate::entry;
+use crate::handle::new_ref;
 use crate::lasting::{Entry, Lasting, zeroed};
 use crate::module::{PythonError, Result};
+use crate::{entry, lock};
 
 /// Lies in one block with its arrays: methods, then getters and setters, each ended by a zeroed element.
 #[repr(C)]
@@ -249,38 +250,55 @@ pub unsafe fn add_getsets(
     Ok(())
 }
 
-/// A member whose place depends on the object, as getter and setter.
-pub fn variable_member(member: &HPyMember) -> PyGetSetDef {
+/// Whether a member is made of getter and setter: where its place depends on the object, and where CPython's own members of this type
+/// are wrong without the GIL (those of `OBJECT_EX` are right).
+pub fn needs_functions(member: &HPyMember, shape: HPyType_BuiltinShape) -> bool {
+    shape::is_variable(shape) || cfg!(Py_GIL_DISABLED) && member.r#type == HPyMember_OBJECT
+}
+
+/// A member as getter and setter.
+pub fn member_of_functions(member: &HPyMember) -> PyGetSetDef {
     PyGetSetDef {
         name: member.name,
-        get: Some(get_variable_member),
-        set: (member.readonly == 0).then_some(set_variable_member as setter),
+        get: Some(get_member),
+        set: (member.readonly == 0).then_some(set_member as setter),
         doc: member.doc,
         closure: (&raw const *member).cast_mut().cast(),
     }
 }
 
-/// The struct of an object with such a member, and the member as CPython describes it.
+/// The object as CPython wants it, and the member as CPython describes it.
 unsafe fn located(object: *mut PyObject, member: *mut c_void) -> (*mut c_char, PyMemberDef) {
     // SAFETY: the closure is the extension's member, and the object's type has a base of ours.
     unsafe {
         let member = &*member.cast::<HPyMember>();
-        (Definition::payload_of(object).cast(), member_def(member, 0))
+        let head = Definition::payload_of(object).byte_offset_from(object);
+        (object.cast(), member_def(member, head))
     }
 }
 
-unsafe extern "C" fn get_variable_member(object: *mut PyObject, member: *mut c_void) -> *mut PyObject {
+unsafe extern "C" fn get_member(object: *mut PyObject, member: *mut c_void) -> *mut PyObject {
     // SAFETY: CPython passes an instance and our closure.
     unsafe {
         let (address, mut def) = located(object, member);
+        if cfg!(Py_GIL_DISABLED) && def.type_code == HPyMember_OBJECT.0 {
+            let place = address.byte_offset(def.offset).cast::<*mut PyObject>();
+            let value = lock::while_locked(object, || new_ref(*place));
+            return if value.is_null() { new_ref(Py_None()) } else { value };
+        }
         PyMember_GetOne(address, &mut def)
     }
 }
 
-unsafe extern "C" fn set_variable_member(object: *mut PyObject, value: *mut PyObject, member: *mut c_void) -> c_int {
-    // SAFETY: as above.
+unsafe extern "C" fn set_member(object: *mut PyObject, value: *mut PyObject, member: *mut c_void) -> c_int {
+    // SAFETY: as above. The old object is let go when the new one is in its place.
     unsafe {
         let (address, mut def) = located(object, member);
+        if cfg!(Py_GIL_DISABLED) && def.type_code == HPyMember_OBJECT.0 {
+            let place = address.byte_offset(def.offset).cast::<*mut PyObject>();
+            Py_XDECREF(lock::while_locked(object, || place.replace(new_ref(value))));
+            return 0;
+        }
         PyMember_SetOne(address, &mut def, value)
     }
 }

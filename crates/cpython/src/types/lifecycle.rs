@@ -35,7 +35,7 @@ static OF_PYTHON_CLASSES_TRAVERSE: AtomicUsize = AtomicUsize::new(0);
 /// # Safety
 /// The caller holds the interpreter.
 pub unsafe fn learn() -> Result<()> {
-    if OF_PYTHON_CLASSES.load(Ordering::Relaxed) == 0 {
+    if OF_PYTHON_CLASSES.load(Ordering::Acquire) == 0 {
         // SAFETY: as this function's.
         unsafe {
             let class = PyObject_CallFunction((&raw mut PyType_Type).cast(), c"s(){}".as_ptr(), c"hpy".as_ptr());
@@ -46,9 +46,11 @@ pub unsafe fn learn() -> Result<()> {
             #[cfg(all(Py_3_11, not(Py_3_12)))]
             OF_PYTHON_CLASSES_TRAVERSE
                 .store((*class_type).tp_traverse.map_or(0, |function| function as usize), Ordering::Relaxed);
-            OF_PYTHON_CLASSES.store(address((*class_type).tp_dealloc), Ordering::Relaxed);
+            let of_python_classes = address((*class_type).tp_dealloc);
             Py_DECREF(class);
             referents::learn()?;
+            // Last, as it says that all is known.
+            OF_PYTHON_CLASSES.store(of_python_classes, Ordering::Release);
         }
     }
     Ok(())

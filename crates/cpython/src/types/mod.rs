@@ -26,9 +26,9 @@ use hpy_abi::runtime::{Field, Type};
 use hpy_abi::*;
 use pyo3_ffi::*;
 
-use crate::CPython;
 use crate::autogen_direct::direct_type;
 use crate::handle::{new_ref, to_handle, to_object};
+use crate::{CPython, lock};
 use definition::Definition;
 
 macro_rules! as_struct {
@@ -180,16 +180,16 @@ unsafe fn new_instance(tp: *mut PyTypeObject) -> *mut PyObject {
 impl Field for CPython {
     unsafe extern "C" fn ctx_Field_Store(
         _ctx: *mut HPyContext,
-        _target_object: HPy,
+        target_object: HPy,
         target_field: *mut HPyField,
         h: HPy,
     ) {
         // SAFETY: the caller's field is in the struct of a live object. The old object is let go last, as that can run code
         // that looks at the field.
         unsafe {
-            let old = to_object(HPy { _i: (*target_field)._i });
-            *target_field = HPyField { _i: to_handle(new_ref(to_object(h)))._i };
-            Py_XDECREF(old);
+            let new = HPyField { _i: to_handle(new_ref(to_object(h)))._i };
+            let old = lock::while_locked(to_object(target_object), || target_field.replace(new));
+            Py_XDECREF(to_object(HPy { _i: old._i }));
         }
     }
 

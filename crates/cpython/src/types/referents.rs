@@ -4,6 +4,7 @@
 //! and differ only in the function that is called back. CPython does not name that of `gc.get_referents`, so an object of our own
 //! listens to it once.
 
+use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -21,8 +22,19 @@ pub fn are_asked_for(visit: visitproc) -> bool {
     visit as usize == CALLBACK.load(Ordering::Relaxed)
 }
 
+thread_local! {
+    /// Set while this thread asks. The collector may come by in another one.
+    static ASKS: Cell<bool> = const { Cell::new(false) };
+}
+
+fn asks(now: bool) {
+    ASKS.with(|asks| asks.set(now));
+}
+
 unsafe extern "C" fn listen(_object: *mut PyObject, visit: visitproc, _arg: *mut c_void) -> c_int {
-    CALLBACK.store(visit as usize, Ordering::Relaxed);
+    if ASKS.with(Cell::get) {
+        CALLBACK.store(visit as usize, Ordering::Relaxed);
+    }
     0
 }
 
@@ -42,7 +54,8 @@ pub unsafe fn learn() -> Result<()> {
         flags: (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC) as core::ffi::c_uint,
         slots: slots.as_mut_ptr(),
     };
-    // SAFETY: as this function's; all references are ours. The collector may listen in, but get_referents is the last.
+    // SAFETY: as this function's; all references are ours. The collector may come by in this thread as well, but
+    // get_referents is the last.
     unsafe {
         let gc = PyImport_ImportModule(c"gc".as_ptr());
         let class = PyType_FromSpec(&mut spec);
@@ -50,7 +63,10 @@ pub unsafe fn learn() -> Result<()> {
         let referents = if gc.is_null() || listener.is_null() {
             null_mut()
         } else {
-            PyObject_CallMethod(gc, c"get_referents".as_ptr(), c"O".as_ptr(), listener)
+            asks(true);
+            let referents = PyObject_CallMethod(gc, c"get_referents".as_ptr(), c"O".as_ptr(), listener);
+            asks(false);
+            referents
         };
         let learnt = !referents.is_null();
         for object in [referents, listener, class, gc] {

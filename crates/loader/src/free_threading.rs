@@ -1,0 +1,111 @@
+//! CPython without the GIL: what binaries are given there that have declared that they need none, and what is done for the others.
+
+use core::ffi::CStr;
+use core::mem::size_of;
+use core::ptr::null_mut;
+
+use hpy_abi::*;
+use hpy_cpython::context::is_universal;
+use hpy_cpython::handle::{to_handle, to_object};
+use hpy_cpython::lock;
+use hpy_cpython::module::Result;
+use hpy_debug::inspect;
+use pyo3_ffi::*;
+
+use crate::owned::Owned;
+
+/// Called before a binary's first function. Hands over what it needs without the GIL if it has declared that it is right without;
+/// otherwise turns the GIL on, as importing a C extension does, with the same warning.
+///
+/// # Safety
+/// The function is the binary's, `name` the module's full name; the caller holds the interpreter.
+pub unsafe fn prepare(set_threading: Option<SetThreading>, name: *mut PyObject) -> Result<()> {
+    // SAFETY: as this function's; the struct is static.
+    unsafe {
+        match set_threading {
+            Some(set_threading) => set_threading(&THREADING),
+            None => turn_gil_on(name)?,
+        }
+    }
+    Ok(())
+}
+
+/// Hands over what a binary needs that has declared that it is right without the GIL.
+///
+/// # Safety
+/// The function is the binary's.
+pub unsafe fn hand_over(set_threading: Option<SetThreading>) {
+    if let Some(set_threading) = set_threading {
+        // SAFETY: as this function's; the struct is static.
+        unsafe { set_threading(&THREADING) };
+    }
+}
+
+/// Only CPython's import system can turn the GIL on, so it gets something to import: `hpy._gil` does that.
+unsafe fn turn_gil_on(name: *mut PyObject) -> Result<()> {
+    // SAFETY: the name is alive; references are counted by `Owned`.
+    unsafe {
+        let module = Owned::new(PyImport_ImportModule(c"hpy._gil".as_ptr()))?;
+        let function = Owned::new(PyObject_GetAttrString(module.as_ptr(), c"turn_on".as_ptr()))?;
+        Owned::new(PyObject_CallOneArg(function.as_ptr(), name))?;
+    }
+    Ok(())
+}
+
+/// A module that does not say that it needs no GIL. Nothing else is in it.
+static WITHOUT_DECLARATION: crate::Static<PyModuleDef> = crate::Static(core::cell::UnsafeCell::new(PyModuleDef {
+    m_base: PyModuleDef_HEAD_INIT,
+    m_name: WITHOUT_DECLARATION_NAME.as_ptr(),
+    m_doc: core::ptr::null(),
+    m_size: 0,
+    m_methods: null_mut(),
+    m_slots: null_mut(),
+    m_traverse: None,
+    m_clear: None,
+    m_free: None,
+}));
+
+const WITHOUT_DECLARATION_NAME: &CStr = c"_hpy_uses_gil";
+
+/// What `hpy._gil` imports.
+#[allow(non_snake_case)]
+#[unsafe(no_mangle)]
+pub extern "C" fn PyInit__hpy_uses_gil() -> *mut PyObject {
+    // SAFETY: the definition is static, and CPython holds the interpreter here.
+    unsafe { PyModuleDef_Init(WITHOUT_DECLARATION.0.get()) }
+}
+
+static THREADING: HPyThreading = HPyThreading { size: size_of::<HPyThreading>() as u32, field_load, global_load };
+
+// What is loaded has got a reference of its own before it is seen by the function of a mode, which may run code that stores.
+
+unsafe extern "C" fn field_load(ctx: *mut HPyContext, source_object: HPy, source_field: *const HPyField) -> HPy {
+    // SAFETY: the caller's field is in the struct of its object, unless debug mode has something to say.
+    unsafe {
+        let owner = to_object(inspect::innermost(ctx, source_object));
+        let value = match owner.is_null() {
+            false => lock::load_field(owner, source_field),
+            true => null_mut(),
+        };
+        if is_universal(ctx) || !owner.is_null() && value.is_null() {
+            return to_handle(value);
+        }
+        let field = HPyField { _i: to_handle(value)._i };
+        let h = inspect::vouch_for(field, || ((*ctx).ctx_Field_Load)(ctx, source_object, field));
+        Py_XDECREF(value);
+        h
+    }
+}
+
+unsafe extern "C" fn global_load(ctx: *mut HPyContext, global: *const HPyGlobal) -> HPy {
+    // SAFETY: the caller's global is a variable of the binary.
+    unsafe {
+        let value = lock::load_global(global);
+        if is_universal(ctx) {
+            return to_handle(value);
+        }
+        let h = ((*ctx).ctx_Global_Load)(ctx, HPyGlobal { _i: to_handle(value)._i });
+        Py_XDECREF(value);
+        h
+    }
+}
