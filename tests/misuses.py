@@ -1104,6 +1104,54 @@ case(
     "mod.keep_and_call([], lambda: in_thread(mod.use))",
     "HPy_Repr",
 )
+case(
+    "D023 builder",
+    """
+    static HPyListBuilder builder;
+    FUNC_NOARGS(begin)
+    {
+      - builder = HPyListBuilder_New(ctx, 1); /* OPENED */
+        return NONE;
+    }
+    FUNC_O(end)
+    {
+      + builder = HPyListBuilder_New(ctx, 1);
+      - HPyListBuilder_Set(ctx, builder, 0, arg); /* HERE */
+      + HPyListBuilder_Set(ctx, builder, 0, arg);
+        return HPyListBuilder_Build(ctx, builder);
+    }
+    """,
+    """
+    mod.begin()
+    in_thread(lambda: mod.end(1))
+    """,
+    "HPyListBuilder_Set",
+)
+case(
+    "D023 tracker",
+    """
+    static HPyTracker tracker;
+    FUNC_NOARGS(begin)
+    {
+      - tracker = HPyTracker_New(ctx, 1); /* OPENED */
+        return NONE;
+    }
+    FUNC_O(end)
+    {
+      + tracker = HPyTracker_New(ctx, 1);
+        HPy h = HPy_Dup(ctx, arg);
+      - HPyTracker_Add(ctx, tracker, h); /* HERE */
+      + HPyTracker_Add(ctx, tracker, h);
+        HPyTracker_Close(ctx, tracker);
+        return NONE;
+    }
+    """,
+    """
+    mod.begin()
+    in_thread(lambda: mod.end(1))
+    """,
+    "HPyTracker_Add",
+)
 # A binary of its own. Interpreters share its variables, and only None may be let go by any of them.
 KEPT_BY_INTERPRETERS = KEPT + "/* by interpreters */"
 case(

@@ -15,7 +15,7 @@ from snippet import CACHE, REFERENCE, compile_file, expand
 pytestmark = pytest.mark.skipif(REFERENCE, reason="0.9.0 has no such command")
 on_cpython = pytest.mark.skipif(sys.implementation.name != "cpython", reason="what looks into binaries is part of our runtime")
 
-VERSION = "cp{}{}".format(*sys.version_info)
+CPYTHON = "CPython {}.{}".format(*sys.version_info) + (" without the GIL" if sys.abiflags == "t" else "")
 
 C_API = """
 #include <Python.h>
@@ -72,6 +72,13 @@ def test_universal_binaries(tmp_path):
 
 
 @on_cpython
+def test_what_becomes_of_the_gil():
+    without = universal(extra_flags=("-DHPY_MOD_GIL_NOT_USED",))
+    assert [report["gil_not_used"] for report in check(universal(), without)] == [False, True]
+    assert "\n  GIL       stays off in a free-threaded CPython\n" in hpy("check", without)
+
+
+@on_cpython
 @pytest.mark.parametrize("flags", [["-O0"], ["-O2"], ["-O2", "-fcf-protection=full"]], ids=" ".join)
 def test_versions_are_read_from_code(flags):
     assert only(*check(universal(extra_flags=tuple(flags))))["hpy_version"] == "0.0"
@@ -85,7 +92,7 @@ def test_a_hybrid_binary():
     source = "FUNC_NOARGS(f) { PyErr_Clear(); return NONE; }"
     report = only(*check(compile_file(expand(source, "mixed"), "mixed", "hybrid")))
     assert report["abi"] == "hybrid" and "PyErr_Clear" in report["foreign_symbols"]
-    assert report["loads_on"] == ["CPython {}.{}, by a stub".format(*sys.version_info)]
+    assert report["loads_on"] == [f"{CPYTHON}, by a stub"]
 
 
 @on_cpython
@@ -95,7 +102,7 @@ def test_the_cpython_abi_and_the_c_api(tmp_path):
     first, second = check(ours, plain)
     assert (first["abi"], first["made_with"], first["module"]) == ("cpython", "HPy", "direct")
     assert (second["abi"], second["made_with"], second["module"]) == ("c-api", "", "old")
-    assert first["loads_on"] == second["loads_on"] == ["CPython {}.{}".format(*sys.version_info)]
+    assert first["loads_on"] == second["loads_on"] == [CPYTHON]
     limited = place(plain, tmp_path, "old.abi3.so")
     assert only(*check(limited))["abi"] == "abi3"
 

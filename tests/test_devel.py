@@ -183,7 +183,7 @@ def test_a_wheel_with_something_for_one_version_says_so(project, abi):
     project.setup([f"--hpy-abi={abi}", "bdist_wheel"], extra=other)
     wheel, names, metadata = only_wheel(project.folder / "dist")
     version = "cp{}{}".format(*sys.version_info)
-    assert f"-{version}-{version}-" in wheel.name
+    assert f"-{version}-{version}{sys.abiflags}-" in wheel.name
     assert f"mod{get_hpy_ext_suffix(abi)}" in names and not [line for line in metadata if line.startswith("Requires-Dist")]
 
 

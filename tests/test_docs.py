@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -195,8 +196,12 @@ def message_of(process, identifier):
 def test_wrong_examples_are_told_about(misuse, pytestconfig):
     process = run_example(misuse["wrong"], misuse["wrong_call"], pytestconfig)
     assert process.returncode in (0, -6), process
-    message = message_of(process, misuse["identifier"])
-    assert message == misuse["message"]
+    expected = misuse["message"]
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        # Python is not asked where it is while the world stands still, nor for what belongs to another interpreter.
+        unknown = {"HPY-D024": "object", "HPY-D038": "python", "HPY-D042": "python"}.get(misuse["identifier"], "nothing")
+        expected = re.sub(rf"^  {unknown} .*\n", "", expected, flags=re.MULTILINE)
+    assert message_of(process, misuse["identifier"]) == expected
 
 
 @with_debug_mode

@@ -104,6 +104,7 @@ def test_new_exception_refuses_bad_names_and_bases(new, name, base, error):
         new(name, base, None)
 
 
+@pytest.mark.frees_classes
 def test_new_exception_belongs_to_the_caller(new):
     mark = object()
     attributes = {"mark": mark}

@@ -51,6 +51,8 @@ def place(folder, abi, how, flags=()):
         shutil.copy(binary, Path(folder, "mod" + SUFFIX))
 
 
+# CPython's warning says what it is on for.
+NAMED = {"own": "mod", "stub": "mod._loaded_by_hpy"}
 WAYS = [("universal", "own"), ("universal", "stub"), ("hybrid", "stub"), ("cpython", "own")]
 
 IMPORT = """
@@ -76,10 +78,7 @@ def test_a_module_that_does_not_turns_it_on(tmp_path, abi, how):
     run = python(tmp_path, IMPORT)
     assert (run.returncode, run.stdout) == (0, "42 True\n")
     assert run.stderr.count("Warning") == 1
-    assert "RuntimeWarning: The global interpreter lock (GIL) has been enabled to load module 'mod'" in run.stderr
-    if how == "stub":
-        assert "HPY_MOD_GIL_NOT_USED" in run.stderr and "PYTHON_GIL=0" in run.stderr
-        assert "mod.py:" in run.stderr
+    assert f"RuntimeWarning: The global interpreter lock (GIL) has been enabled to load module '{NAMED[how]}'" in run.stderr
 
 
 @without_gil
@@ -88,7 +87,7 @@ def test_who_treats_warnings_as_errors_gets_one(tmp_path, abi, how):
     place(tmp_path, abi, how)
     run = python(tmp_path, IMPORT, "-W", "error")
     assert run.returncode == 1 and run.stdout == ""
-    assert "RuntimeWarning: The global interpreter lock (GIL) has been enabled to load module 'mod'" in run.stderr
+    assert f"RuntimeWarning: The global interpreter lock (GIL) has been enabled to load module '{NAMED[how]}'" in run.stderr
 
 
 @without_gil
@@ -480,6 +479,33 @@ def test_errors(in_anger):
                 assert False
         run(fail)
     """)
+
+
+@pytest.mark.parametrize("traces", [0, 8])
+def test_debug_mode_looks_on(tmp_path, traces):
+    """What debug mode tells of handles, while other threads open and close them."""
+    shutil.copy(compile_file(expand(textwrap.dedent(SHARED), "mod"), "mod", "universal", DECLARED), tmp_path / ("mod" + SUFFIX))
+    code = textwrap.dedent(ANGER).replace("SECONDS", "2" if FREE_THREADED else "0.5") + textwrap.dedent("""
+        from hpy.debug import LeakDetector
+        from hpy.universal import _debug
+        def use(number):
+            box = mod.make_box(Thing(number))
+            assert type(box.load()) is Thing
+            mod.exchange([Thing(number)] * 10, box)
+        def look(number):
+            for handle in _debug.get_open_handles(0) + _debug.get_closed_handles(0):
+                assert repr(handle) and handle.id and handle.raw_data_size
+                handle.obj
+            assert not _debug.leaks(0)
+            with LeakDetector():
+                pass
+        def callbacks(number):
+            _debug.set_on_invalid_handle(lambda: None)
+        run(use, look, use, callbacks)
+        assert not _debug.leaks(0)
+    """) + textwrap.dedent(END)
+    run = python(tmp_path, code, "-X", "faulthandler", HPY="debug", HPY_DEBUG=f"raise,traces={traces}")
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"0 {not FREE_THREADED}\n", ""), run.stderr
 
 
 @pytest.mark.parametrize("how", ["own", "stub"])

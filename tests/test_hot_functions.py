@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from functools import lru_cache
 from platform import machine
 
@@ -14,6 +15,7 @@ from snippet import REFERENCE
 pytestmark = [
     pytest.mark.skipif(REFERENCE, reason="0.9.0 has functions of another make"),
     pytest.mark.skipif(sys.implementation.name != "cpython", reason="the functions are the interpreter's own"),
+    pytest.mark.skipif(bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="without the GIL, many of them take a lock"),
     pytest.mark.skipif(machine() != "x86_64", reason="reads the code of x86-64 only"),
     pytest.mark.skipif(not shutil.which("objdump"), reason="needs objdump, to read machine code"),
 ]

@@ -190,7 +190,7 @@ def init_that_returns_null(tmp_path):
 
 def hybrid_for_another_python(tmp_path):
     path = copied(tmp_path, compile_file(EMPTY, "mod"), "mod.hpy0-cp37.so")
-    version = "{}.{}".format(*sys.version_info)
+    version = "{}.{}{}".format(*sys.version_info[:2], getattr(sys, "abiflags", ""))
     text = f"'mod.hpy0-cp37.so' is a hybrid build for CPython 3.7, but this is CPython {version}."
     return path, text, "fit one version only"
 

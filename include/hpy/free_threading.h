@@ -22,6 +22,9 @@ typedef struct {
 #ifdef HPY_MOD_GIL_NOT_USED
 
 #ifndef HPY_ABI_CPYTHON
+#  if !defined(__GNUC__) && !defined(__clang__) && !defined(_MSC_VER)
+#    error "HPY_MOD_GIL_NOT_USED is for GCC, Clang and MSVC: with this compiler, the files of an extension can't share a variable"
+#  endif
 /* Null where there is a GIL. */
 _HPy_ONE_PER_BINARY const _HPyThreading *_HPy_threading = NULL;
 #  define _HPy_LOAD_WITHOUT_GIL(function, ...) \

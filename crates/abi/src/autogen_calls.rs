@@ -716,7 +716,7 @@ pub unsafe fn ctx_EvalCode(ctx: *mut HPyContext, code: HPy, globals: HPy, locals
 ///
 /// The field must have a valid value before the call. Memory from `HPy_New` is zeroed and a zero field is empty,
 /// so that is fine; other memory first needs `HPyField_NULL`. Assigning `HPyField_NULL` to a field in use leaks
-/// what it held on CPython.
+/// what it held on CPython. Several threads may store to the same field.
 ///
 /// Ownership: `target_object`: borrowed; `target_field`: borrowed; `h`: borrowed, may be null.
 ///
@@ -729,6 +729,9 @@ pub unsafe fn ctx_Field_Store(ctx: *mut HPyContext, target_object: HPy, target_f
 /// Opens a new handle to the object in the field. `source_object` is a handle to the instance whose struct holds
 /// the field. The field keeps its value. The field must not be empty: test it with `HPyField_IsNull` first,
 /// because loading an empty field is undefined and crashes on CPython.
+///
+/// With `HPY_MOD_GIL_NOT_USED` this is a macro that wants an lvalue. It is safe while other threads store to the
+/// field, and an empty field gives null without an exception.
 ///
 /// Ownership: `source_object`: borrowed; `source_field`: borrowed; returns a new handle.
 ///
@@ -775,7 +778,8 @@ pub unsafe fn ctx_Global_Store(ctx: *mut HPyContext, global: *mut HPyGlobal, h: 
 }
 /// Opens a new handle to the object in the global. Something must have been stored in this interpreter and not
 /// been emptied since: loading an empty global is undefined and crashes on CPython. The bits of an `HPyGlobal` do
-/// not tell whether it is empty, so store `None` where a value can be missing.
+/// not tell whether it is empty, so store `None` where a value can be missing. With `HPY_MOD_GIL_NOT_USED` this is a
+/// macro that wants an lvalue.
 ///
 /// Ownership: `global`: borrowed; returns a new handle.
 ///
@@ -2097,7 +2101,8 @@ pub unsafe fn ctx_Type_GetBuiltinShape(ctx: *mut HPyContext, h_type: HPy) -> HPy
 /// Returns the name of `type`, without module or outer class, as a null-terminated UTF-8 string. A metaclass
 /// that redefines `__name__` has no say in it. `type` has to be a type; if it is not, the behaviour is
 /// undefined, and debug mode aborts. The string belongs to the type: do not change or free it, and use it only
-/// while `type` is open. Copy it before running code that could assign to `__name__`.
+/// while `type` is open. Copy it before running code that could assign to `__name__`. Where there is no GIL, it is
+/// a copy that stays.
 ///
 /// Ownership: `type`: borrowed.
 ///

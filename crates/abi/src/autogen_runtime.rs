@@ -286,7 +286,8 @@ pub trait Float {
 ///
 /// An `HPyGlobal` is a reference to an object kept in a static C variable, and each interpreter in the process
 /// can have its own value for it. The variable must be listed in the `globals` of the module's `HPyModuleDef` and
-/// is usable once that module is being executed. Loading and storing are safe from several threads.
+/// is usable once that module is being executed. Loading and storing are safe from several threads; where there is
+/// no GIL, in extensions that define `HPY_MOD_GIL_NOT_USED`.
 pub trait Global {
     /// `HPyGlobal_Store`
     unsafe extern "C" fn ctx_Global_Store(ctx: *mut HPyContext, global: *mut HPyGlobal, h: HPy);

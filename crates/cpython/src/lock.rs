@@ -39,6 +39,23 @@ pub unsafe fn load_field(owner: *mut PyObject, field: *const HPyField) -> *mut P
     unsafe { while_locked(owner, || new_ref(to_object(HPy { _i: (*field)._i }))) }
 }
 
+/// Puts a value into a field of an object and gives the old one.
+///
+/// # Safety
+/// As [`load_field`].
+#[inline(always)]
+pub unsafe fn exchange_field(owner: *mut PyObject, field: *mut HPyField, value: HPyField) -> HPyField {
+    // SAFETY: as this function's.
+    unsafe {
+        // CPython may read a member without the lock: what it finds has to be complete.
+        #[cfg(Py_GIL_DISABLED)]
+        let exchange = || HPyField { _i: AtomicIsize::from_ptr(&raw mut (*field)._i).swap(value._i, Ordering::AcqRel) };
+        #[cfg(not(Py_GIL_DISABLED))]
+        let exchange = || field.replace(value);
+        while_locked(owner, exchange)
+    }
+}
+
 /// The same for globals. `f` may not run the code of others.
 #[cfg(Py_GIL_DISABLED)]
 unsafe fn while_global_locked<T>(global: *const HPyGlobal, f: impl FnOnce() -> T) -> T {

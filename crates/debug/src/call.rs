@@ -8,7 +8,7 @@ use hpy_abi::*;
 use crate::autogen_misuses::Misuse;
 use crate::extra::Trace;
 use crate::slot::{self, Kind, Mark, Place, Slot, Token};
-use crate::thread::{FORBIDDEN, Frame, LEFT, PENDING, Thread};
+use crate::thread::{FORBIDDEN, Frame, LEFT, PENDING, TRAVERSING, Thread};
 use crate::trouble::{Next, Trouble, name_of, parameter};
 use hpy_layer::{MEMBERS, place};
 
@@ -120,7 +120,10 @@ impl Call {
         let flags = self.thread.flags.load(Relaxed);
         if flags & FORBIDDEN != 0 {
             let detail = format!("{} was called in a tp_traverse or tp_destroy", self.name());
-            return self.trouble(Misuse::CallNotAllowedHere, detail).tell().goes_on() && flags & LEFT == 0;
+            let goes_on = self.trouble(Misuse::CallNotAllowedHere, detail).tell().goes_on();
+            // Where the world stands still for a tp_traverse, the function would do harm.
+            let stands_still = flags & TRAVERSING != 0 && slot::PARALLEL.load(Relaxed);
+            return goes_on && flags & LEFT == 0 && !stands_still;
         }
         if flags & LEFT != 0 {
             if is(self.function, "HPy_ReenterPythonExecution") {
@@ -197,14 +200,23 @@ impl Call {
         self.refuse(h._i, position, "handle")
     }
 
+    /// Whether what has this state was opened by this thread, in this interpreter.
+    pub fn is_here(self, state: slot::State) -> bool {
+        Place::new(state.thread, state.interpreter) == self.thread.place()
+    }
+
     /// Reports a value that stands for nothing that is open here.
     #[cold]
     pub fn refuse<T>(self, value: isize, position: usize, wanted: &str) -> Option<T> {
         let (misuse, what, slot) = match find(value, self.thread.place()) {
             _ if value == 0 => (Misuse::NullHandle, "null".to_string(), None),
-            Found::OtherThread(slot) => (Misuse::OtherThread, "a handle of another thread".to_string(), Some(slot)),
+            Found::OtherThread(slot) => (Misuse::OtherThread, format!("a {wanted} of another thread"), Some(slot)),
             Found::OtherInterpreter(slot) => {
-                (Misuse::OtherInterpreter, "a handle of another interpreter".to_string(), Some(slot))
+                (Misuse::OtherInterpreter, format!("a {wanted} of another interpreter"), Some(slot))
+            }
+            // It was open a moment ago.
+            Found::Closed(slot) if wanted == "handle" => {
+                (Misuse::UseAfterClose, "a closed handle".to_string(), Some(slot))
             }
             Found::LongClosed if wanted == "handle" => {
                 (Misuse::UseAfterClose, "a handle that was closed long ago".to_string(), None)
@@ -309,8 +321,7 @@ impl Call {
     #[cold]
     fn remember(self, slot: &'static Slot) {
         let trace = self.trace();
-        // SAFETY: the slot has just been opened by this thread.
-        unsafe { slot.extra_mut() }.opened = trace;
+        slot.change_extra(|extra| extra.opened = trace);
     }
 
     fn trace(self) -> Trace {
@@ -326,8 +337,7 @@ impl Call {
         summary::take_down(self.thread, self.layer(), slot, inner);
         if inspect::TRACES.load(Relaxed) != 0 {
             let trace = self.trace();
-            // SAFETY: the slot is of this thread.
-            unsafe { slot.extra_mut() }.closed = trace;
+            slot.change_extra(|extra| extra.closed = trace);
         }
         self.thread.close(index, slot, self.mark(), self.caller());
         inner
@@ -457,23 +467,27 @@ pub fn foreign(layer: &Layer, value: isize, wanted: &str) -> (Misuse, String) {
         return (Misuse::FieldAsHandle, "the content of an HPyField or HPyGlobal".to_string());
     }
     // SAFETY: the function looks without touching what it must not.
-    if is_inner(value) || unsafe { (layer.host.is_object)(value) } {
+    if is_inner(value, |_| true) || unsafe { (layer.host.is_object)(value) } {
         return (Misuse::ForeignHandle, "a handle of another context, or an object of Python.h,".to_string());
     }
     (Misuse::InventedHandle, format!("{value:#x}, which is no {wanted},"))
 }
 
-/// Whether a value is the inner handle of something open.
-fn is_inner(value: isize) -> bool {
+/// Whether a value is the inner handle of something open that `which` accepts.
+fn is_inner(value: isize, which: impl Fn(slot::State) -> bool) -> bool {
     slot::all().any(|(_, slot)| {
         let state = slot.state();
-        state.open && slot.inner.load(Relaxed) == value
+        state.open && slot.inner.load(Relaxed) == value && which(state)
     })
 }
 
-/// Whether the object of a handle that may be closed is alive for sure: some other handle to it is open.
+/// Whether the object of a handle that may be closed is alive for sure: it is open, or some other handle to it is. Where threads
+/// run at the same time, those of others may be closed at any moment.
 pub fn is_alive(slot: &Slot) -> bool {
-    slot.state().open || is_inner(slot.inner.load(Relaxed))
+    let here = Thread::known().map_or(0, |thread| thread.id);
+    let stays = |state: slot::State| state.thread == here || !slot::PARALLEL.load(Relaxed);
+    let state = slot.state();
+    state.open && (stays(state) || state.kind == Kind::Constant) || is_inner(slot.inner.load(Relaxed), stays)
 }
 
 /// The context is not that of the calling thread's innermost call.

@@ -217,8 +217,9 @@ impl entry::Entry for Entry {
 impl Entry {
     #[cold]
     fn remember(&self, slot: &'static Slot) {
-        // SAFETY: the slot has just been opened by this thread, which holds the interpreter.
-        unsafe { slot.extra_mut().opened.python = (self.layer.host.python_place)() };
+        // SAFETY: the thread holds the interpreter.
+        let python = unsafe { (self.layer.host.python_place)() };
+        slot.change_extra(|extra| extra.opened.python = python);
     }
 
     #[cold]

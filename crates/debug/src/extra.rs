@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering::*;
 
 use crate::slot::Slot;
 
-/// Belongs to a slot until that is used again. Only the slot's thread changes it.
+/// Belongs to a slot until that is used again. Only the slot's thread changes it, and others look at it for reports.
 #[derive(Default)]
 pub struct Extra {
     /// Copies of the object's contents that the extension has pointers to, and their size with the ends.
@@ -19,6 +19,13 @@ pub struct Extra {
     pub closed: Trace,
 }
 
+impl Extra {
+    /// In bytes.
+    pub fn size_of_copies(&self) -> usize {
+        self.copies.iter().map(|(_, size)| size).sum()
+    }
+}
+
 /// How it came to an opening or closing.
 #[derive(Default, Clone)]
 pub struct Trace {
@@ -27,35 +34,30 @@ pub struct Trace {
 }
 
 impl Slot {
-    /// None if there is nothing.
-    ///
-    /// # Safety
-    /// The slot has to be of the calling thread, or the caller reads only, for a report.
-    pub unsafe fn extra(&self) -> Option<&Extra> {
-        // SAFETY: as this function's; null or a box.
-        unsafe { self.extra.load(Acquire).as_ref() }
+    /// Looks at what there is, if there is something, while the slot is held.
+    pub fn look_at_extra<T>(&self, look: impl FnOnce(Option<&Extra>) -> T) -> T {
+        let _held = self.hold();
+        // SAFETY: null or a box, which nobody changes or frees now.
+        look(unsafe { self.extra.load(Acquire).as_ref() })
     }
 
-    /// # Safety
-    /// The slot has to be of the calling thread, which has no other reference to it.
-    #[allow(clippy::mut_from_ref, reason = "one thread changes it")]
-    pub unsafe fn extra_mut(&self) -> &mut Extra {
+    /// Changes what there is while the slot is held. To be called by the slot's thread; not by what is called.
+    pub fn change_extra<T>(&self, change: impl FnOnce(&mut Extra) -> T) -> T {
+        let _held = self.hold();
         let mut pointer = self.extra.load(Acquire);
         if pointer.is_null() {
             pointer = Box::into_raw(Box::default());
             self.extra.store(pointer, Release);
         }
-        // SAFETY: as this function's.
-        unsafe { &mut *pointer }
+        // SAFETY: a box, which nobody else looks at now.
+        change(unsafe { &mut *pointer })
     }
 
-    /// Frees what the slot had beside itself.
-    ///
-    /// # Safety
-    /// As [`Slot::extra_mut`].
-    pub unsafe fn drop_extra(&self) -> Option<Box<Extra>> {
+    /// Takes away what the slot had beside itself.
+    pub fn take_extra(&self) -> Option<Box<Extra>> {
+        let _held = self.hold();
         let pointer = self.extra.swap(core::ptr::null_mut(), AcqRel);
-        // SAFETY: a box that was leaked by `extra_mut`.
+        // SAFETY: a box that was leaked by `change_extra`.
         (!pointer.is_null()).then(|| unsafe { Box::from_raw(pointer) })
     }
 }

@@ -1,18 +1,19 @@
 //! What the Python side asks and sets.
 
-use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
 
 use crate::autogen_misuses::Misuse;
+use crate::extra::Extra;
 use crate::policy;
 use crate::report::{Event, Report};
 use crate::slot::{self, Kind, NOBODY, Slot};
 use crate::thread::{CLOSED_LIMIT, ENOUGH_CLOSED, GENERATION, GENERATION_SHIFT, Thread};
 use hpy_layer::place;
 
-use crate::{LAYERS, Layer, fields, memory, structs, trouble};
+use crate::{LAYERS, Layer, fields, memory, structs, thread, trouble};
 
 /// How many frames are kept of each opening and closing; 0 for none.
 pub static TRACES: AtomicUsize = AtomicUsize::new(0);
@@ -25,9 +26,6 @@ pub static HAS_DEFERRED: AtomicBool = AtomicBool::new(false);
 pub(crate) static HAS_INTERPRETERS: AtomicBool = AtomicBool::new(false);
 
 static DEFERRED: Mutex<Vec<Report>> = Mutex::new(Vec::new());
-
-static ON_INVALID_HANDLE: AtomicIsize = AtomicIsize::new(0);
-static ON_INVALID_BUILDER: AtomicIsize = AtomicIsize::new(0);
 
 /// Extensions are loaded by this interpreter. As long as it is the only one, calls need not ask.
 pub(crate) fn note_interpreter(interpreter: usize) {
@@ -113,9 +111,30 @@ fn slots_since(generation: i64, wanted: impl Fn(slot::State) -> bool) -> Vec<u32
     in_order(found.map(|(index, slot)| (slot.order.load(Relaxed), index)).collect())
 }
 
-/// Open handles, in the order of their opening, without the arguments of running calls.
+/// The slots that are open, and what that is called. What another thread has open in a call that is under way is none of it, nor are
+/// the arguments of any call.
+fn left_open(generation: i64) -> impl Iterator<Item = (Misuse, u32, &'static Slot)> {
+    let open = slots_since(generation, |state| state.open).into_iter();
+    let open: Vec<_> = open.filter_map(|index| slot::get(index).map(|slot| (index, slot, slot.state()))).collect();
+    // What is open before and after a moment at which its thread is in no call was open then.
+    let busy = thread::busy();
+    open.into_iter().filter_map(move |(index, slot, state)| {
+        if !state.open || slot.state() != state || busy.contains(&state.thread) {
+            return None;
+        }
+        let misuse = match state.kind {
+            Kind::Handle => Misuse::LeakedHandle,
+            Kind::ListBuilder | Kind::TupleBuilder => Misuse::LeakedBuilder,
+            Kind::Tracker => Misuse::LeakedTracker,
+            _ => return None,
+        };
+        Some((misuse, index, slot))
+    })
+}
+
+/// Open handles, in the order of their opening, without those that come and go with calls under way.
 pub fn open_handles(generation: i64) -> Vec<u32> {
-    slots_since(generation, |state| state.open && state.kind == Kind::Handle)
+    left_open(generation).filter(|(misuse, ..)| *misuse == Misuse::LeakedHandle).map(|(_, index, _)| index).collect()
 }
 
 /// Closed handles that something is still known of, in the order of their closing.
@@ -152,8 +171,6 @@ pub fn set_trace_limit(limit: usize) {
 /// A handle, open or closed, as Python sees it.
 pub struct Handle {
     pub id: usize,
-    /// Borrowed, of the inner context; null when closed.
-    pub object: HPy,
     pub is_closed: bool,
     /// Bytes in copies of its contents; -1 without any.
     pub raw_data_size: isize,
@@ -163,18 +180,27 @@ pub struct Handle {
 
 pub fn handle(index: u32) -> Handle {
     let Some(slot) = slot::get(index) else {
-        return Handle { id: 0, object: HPy::NULL, is_closed: true, raw_data_size: -1, story: String::new() };
+        return Handle { id: 0, is_closed: true, raw_data_size: -1, story: String::new() };
     };
-    let is_closed = !slot.state().open;
-    // SAFETY: read only, for a report.
-    let copies = unsafe { slot.extra() }.map_or(0, |extra| extra.copies.iter().map(|(_, size)| size).sum::<usize>());
+    let copies = slot.look_at_extra(|extra| extra.map_or(0, Extra::size_of_copies));
     Handle {
         // Never 0, and even, as addresses are.
         id: (index as usize + 1) * 16,
-        object: if is_closed { HPy::NULL } else { HPy { _i: slot.inner.load(Relaxed) } },
-        is_closed,
+        is_closed: !slot.state().open,
         raw_data_size: if copies == 0 { -1 } else { copies.cast_signed() },
         story: story(slot),
+    }
+}
+
+/// A handle of the inner context to the object of an open handle, which is the caller's; null for a closed one.
+///
+/// # Safety
+/// The caller holds the interpreter.
+pub unsafe fn object(index: u32) -> HPy {
+    match (layer(), slot::get(index)) {
+        // SAFETY: as this function's; Python sees handles of its interpreter.
+        (Some(layer), Some(slot)) => unsafe { object_of(layer, slot) },
+        _ => HPy::NULL,
     }
 }
 
@@ -203,18 +229,38 @@ fn story(slot: &Slot) -> String {
     text
 }
 
-/// Closes a handle that an extension left open.
+/// Another handle to the object of an open one, of the inner context; null for a closed one. Its own thread may close it meanwhile.
+///
+/// # Safety
+/// The slot is that of a handle of this interpreter, which the caller holds.
+pub(crate) unsafe fn object_of(layer: &Layer, slot: &Slot) -> HPy {
+    let _held = slot.hold();
+    let state = slot.state();
+    if !state.open || !matches!(state.kind, Kind::Handle | Kind::Argument | Kind::Constant) {
+        return HPy::NULL;
+    }
+    // SAFETY: as this function's; it is open as long as it is held.
+    unsafe { ((*layer.inner).ctx_Dup)(layer.inner, HPy { _i: slot.inner.load(Relaxed) }) }
+}
+
+/// Closes a handle that an extension left open. False if somebody else has.
 ///
 /// # Safety
 /// The caller holds the interpreter, and the extension does not use the handle any more.
-pub unsafe fn force_close(index: u32) {
-    let (Some(layer), Some(slot)) = (layer(), slot::get(index)) else { return };
-    if slot.state().open && slot.state().kind == Kind::Handle {
-        let inner = HPy { _i: slot.inner.load(Relaxed) };
-        Thread::here().close(index, slot, slot::Mark { by: NOBODY, ip: 0 }, u32::MAX);
-        // SAFETY: the handle was open.
-        unsafe { ((*layer.inner).ctx_Close)(layer.inner, inner) };
+pub unsafe fn force_close(index: u32) -> bool {
+    /// One at a time.
+    static CLOSING: Mutex<()> = Mutex::new(());
+    let (Some(layer), Some(slot)) = (layer(), slot::get(index)) else { return false };
+    let closing = CLOSING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !slot.state().open || slot.state().kind != Kind::Handle {
+        return false;
     }
+    let inner = HPy { _i: slot.inner.load(Relaxed) };
+    Thread::here().close(index, slot, slot::Mark { by: NOBODY, ip: 0 }, u32::MAX);
+    drop(closing);
+    // SAFETY: the handle was open.
+    unsafe { ((*layer.inner).ctx_Close)(layer.inner, inner) };
+    true
 }
 
 /// What runs in place of the policy, as in 0.9.
@@ -224,29 +270,30 @@ pub enum Callback {
     InvalidBuilder,
 }
 
-impl Callback {
-    fn place(self) -> &'static AtomicIsize {
-        match self {
-            Callback::InvalidHandle => &ON_INVALID_HANDLE,
-            Callback::InvalidBuilder => &ON_INVALID_BUILDER,
-        }
-    }
-}
+/// Those that are set, by the number of their kind: handles of the inner context, or 0.
+static CALLBACKS: Mutex<[isize; 2]> = Mutex::new([0; 2]);
 
 /// Sets or, with null, removes a callback.
 ///
 /// # Safety
 /// The handle is of the inner context, and becomes ours; the caller holds the interpreter.
 pub unsafe fn set_callback(which: Callback, callable: HPy) {
-    let old = which.place().swap(callable._i, AcqRel);
+    let mut callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = callbacks.get_mut(which as usize);
+    let old = place.map_or(callable._i, |place| core::mem::replace(place, callable._i));
+    // Closing it may run code that comes here.
+    drop(callbacks);
     if let Some(layer) = layer().filter(|_| old != 0) {
         // SAFETY: it was ours.
         unsafe { ((*layer.inner).ctx_Close)(layer.inner, HPy { _i: old }) };
     }
 }
 
-/// The callback for a misuse, borrowed.
-pub(crate) fn callback_for(misuse: Misuse) -> Option<HPy> {
+/// The callback for a misuse, as a handle of the inner context, which is the caller's.
+///
+/// # Safety
+/// The caller holds the interpreter.
+pub(crate) unsafe fn callback_for(inner: *mut HPyContext, misuse: Misuse) -> Option<HPy> {
     let which = match misuse {
         Misuse::BuilderUsedUp => Callback::InvalidBuilder,
         Misuse::UseAfterClose
@@ -257,14 +304,18 @@ pub(crate) fn callback_for(misuse: Misuse) -> Option<HPy> {
         | Misuse::ArgumentKept => Callback::InvalidHandle,
         _ => return None,
     };
-    let value = which.place().load(Acquire);
-    (value != 0).then_some(HPy { _i: value })
+    let callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let value = callbacks.get(which as usize).copied().filter(|value| *value != 0)?;
+    // SAFETY: as this function's; it is kept as long as the lock is held.
+    Some(unsafe { ((*inner).ctx_Dup)(inner, HPy { _i: value }) })
 }
 
+/// Calls a callback, and closes it.
+///
 /// # Safety
 /// The caller holds the interpreter.
 pub(crate) unsafe fn call(inner: *mut HPyContext, callback: HPy) {
-    // SAFETY: as this function's; the callback is kept.
+    // SAFETY: as this function's.
     unsafe {
         let result = ((*inner).ctx_CallTupleDict)(inner, callback, HPy::NULL, HPy::NULL);
         if result.is_null() {
@@ -273,6 +324,7 @@ pub(crate) unsafe fn call(inner: *mut HPyContext, callback: HPy) {
         } else {
             ((*inner).ctx_Close)(inner, result);
         }
+        ((*inner).ctx_Close)(inner, callback);
     }
 }
 
@@ -280,30 +332,33 @@ pub(crate) unsafe fn call(inner: *mut HPyContext, callback: HPy) {
 pub struct Leak {
     pub identifier: &'static str,
     pub text: String,
-    /// Borrowed, of the inner context; null if there is no object.
+    /// Of the inner context, and the caller's; null if there is no object.
     pub object: HPy,
 }
 
 /// Open handles, builders, trackers and buffers of a generation and later ones.
-pub fn leaks(generation: i64) -> Vec<Leak> {
-    let leak =
-        |(report, object): (Report, HPy)| Leak { identifier: report.misuse.identifier(), text: report.text(), object };
-    leak_reports(generation).map(leak).collect()
+///
+/// # Safety
+/// The caller holds the interpreter.
+pub unsafe fn leaks(generation: i64) -> Vec<Leak> {
+    let Some(layer) = layer() else { return Vec::new() };
+    // The objects first, as long as they are there.
+    let mut found = Vec::new();
+    for (misuse, _, slot) in left_open(generation) {
+        let is_handle = misuse == Misuse::LeakedHandle;
+        // SAFETY: as this function's.
+        let object = if is_handle { unsafe { object_of(layer, slot) } } else { HPy::NULL };
+        if !is_handle || !object.is_null() {
+            found.push((misuse, slot, object));
+        }
+    }
+    let leak = |report: Report, object| Leak { identifier: report.misuse.identifier(), text: report.text(), object };
+    let in_slots = found.into_iter().map(|(misuse, slot, object)| leak(leak_report(misuse, slot), object));
+    in_slots.chain(open_buffers(generation).map(|report| leak(report, HPy::NULL))).collect()
 }
 
-/// A report of each thing that is open, with the object of a handle.
-fn leak_reports(generation: i64) -> impl Iterator<Item = (Report, HPy)> {
-    let in_slots = slots_since(generation, |state| state.open).into_iter().filter_map(slot::get).filter_map(|slot| {
-        let (misuse, object) = match slot.state().kind {
-            Kind::Handle => (Misuse::LeakedHandle, HPy { _i: slot.inner.load(Relaxed) }),
-            Kind::ListBuilder | Kind::TupleBuilder => (Misuse::LeakedBuilder, HPy::NULL),
-            Kind::Tracker => (Misuse::LeakedTracker, HPy::NULL),
-            _ => return None,
-        };
-        Some((leak_report(misuse, slot), object))
-    });
-    let buffers = structs::open_buffers(beginning(generation)).into_iter();
-    in_slots.chain(buffers.map(|detail| (Report::new(Misuse::LeakedBuffer, detail), HPy::NULL)))
+fn open_buffers(generation: i64) -> impl Iterator<Item = Report> {
+    structs::open_buffers(beginning(generation)).into_iter().map(|detail| Report::new(Misuse::LeakedBuffer, detail))
 }
 
 fn leak_report(misuse: Misuse, slot: &Slot) -> Report {
@@ -326,7 +381,8 @@ fn leak_report(misuse: Misuse, slot: &Slot) -> Report {
 /// # Safety
 /// The caller holds the interpreter.
 pub unsafe fn finish() -> Option<String> {
-    for (report, _) in leak_reports(0) {
+    let in_slots = left_open(0).map(|(misuse, _, slot)| leak_report(misuse, slot));
+    for report in in_slots.chain(open_buffers(0)) {
         policy::record(&report);
     }
     let mut text = take_reports();
@@ -341,6 +397,8 @@ pub(crate) fn layer() -> Option<&'static Layer> {
 
 /// Something read or wrote a copy of a string that it must not: reports it, and ends the process.
 pub(crate) unsafe fn fault(address: usize, write: Option<bool>, ip: usize) -> ! {
+    // The thread may hold a slot itself, and the process ends anyway.
+    slot::PARALLEL.store(false, Relaxed);
     let (misuse, tag, what) = match memory::find(address) {
         memory::Found::Closed { tag, .. } if write != Some(true) => {
             (Misuse::DataAfterClose, Some(tag), "the buffer of a closed handle was read")

@@ -59,6 +59,8 @@ pub struct Host {
     pub python_place: unsafe fn() -> Option<String>,
     /// Raises the exception for a misuse; one that is pending becomes its context.
     pub raise: unsafe fn(identifier: &str, text: &str),
+    /// Whether threads run at the same time, because there is no GIL.
+    pub is_parallel: bool,
     /// Whether the calling thread holds the interpreter.
     pub holds_interpreter: unsafe fn() -> bool,
     /// A number for the current interpreter.
@@ -119,6 +121,7 @@ static LAYERS: Mutex<Vec<&'static Layer>> = Mutex::new(Vec::new());
 pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize) -> *mut HPyContext {
     static FAULTS: Once = Once::new();
     FAULTS.call_once(|| memory::install(inspect::fault));
+    slot::PARALLEL.store(host.is_parallel, core::sync::atomic::Ordering::Relaxed);
     // SAFETY: as this function's.
     inspect::note_interpreter(unsafe { (host.interpreter)() });
     let mut layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@
 //! freed, only used again, and all their fields are atomic: reports may read those of other threads.
 
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Mutex, PoisonError};
 
 /// What a slot stands for.
@@ -72,7 +72,23 @@ pub struct Slot {
     pub closer: AtomicU32,
     /// Where `summary` has taken down what the object was.
     pub tale: AtomicU32,
-    _room: AtomicU32,
+    /// 1 while it is held: see [`Slot::hold`].
+    held: AtomicU32,
+}
+
+/// Whether threads run at the same time: there is no GIL. Set before there are slots.
+pub static PARALLEL: AtomicBool = AtomicBool::new(false);
+
+/// A slot that is held, until this is dropped.
+pub struct Held<'a>(Option<&'a AtomicU32>);
+
+impl Drop for Held<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(held) = self.0 {
+            held.store(0, Release);
+        }
+    }
 }
 
 /// Who opened or closed something, and where: a function of the API, or an argument's position.
@@ -138,6 +154,28 @@ pub struct State {
 }
 
 impl Slot {
+    /// Keeps its thread from closing it and from changing what it has, while another thread looks, and the other way round. Only
+    /// for a moment: nothing may run meanwhile that can wait.
+    #[inline(always)]
+    pub fn hold(&self) -> Held<'_> {
+        if !PARALLEL.load(Relaxed) {
+            return Held(None);
+        }
+        self.wait();
+        Held(Some(&self.held))
+    }
+
+    fn wait(&self) {
+        let mut rounds = 0;
+        while self.held.compare_exchange_weak(0, 1, Acquire, Relaxed).is_err() {
+            rounds += 1;
+            if rounds % 64 == 0 {
+                std::thread::yield_now();
+            }
+            core::hint::spin_loop();
+        }
+    }
+
     pub fn state(&self) -> State {
         let word = self.word.load(Acquire);
         State {
@@ -180,6 +218,7 @@ impl Slot {
     /// Tells whether it was an argument.
     #[inline(always)]
     pub fn close(&self, mark: Mark, closer: u32) -> bool {
+        let _held = self.hold();
         self.closed.store(mark.pack(), Relaxed);
         self.closer.store(closer, Relaxed);
         let word = self.word.load(Relaxed);

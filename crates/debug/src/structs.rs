@@ -1,8 +1,9 @@
 //! Types of extensions: their structs, and the functions that have no context, tp_traverse and tp_destroy.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::ffi::{c_int, c_void};
 use core::mem::transmute;
+use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +14,7 @@ use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::hash::Map;
 use crate::slot::{self, Kind};
-use crate::thread::{FORBIDDEN, Thread};
+use crate::thread::{FORBIDDEN, TRAVERSING, Thread};
 use crate::trouble::Trouble;
 use crate::{Layer, fields, inspect, summary};
 use hpy_layer::names::{self, Function};
@@ -79,11 +80,18 @@ fn with<T>(use_it: impl FnOnce(&mut Known) -> T) -> T {
 
 /// Runs a function of an extension that may call nothing of the API.
 pub fn forbidding<T>(thread: &Thread, run: impl FnOnce() -> T) -> T {
-    let before = thread.flags.fetch_or(FORBIDDEN, Relaxed);
+    with_flags(thread, FORBIDDEN, run)
+}
+
+/// Runs a tp_traverse, or what is done in one.
+fn traversing<T>(thread: &Thread, run: impl FnOnce() -> T) -> T {
+    with_flags(thread, FORBIDDEN | TRAVERSING, run)
+}
+
+fn with_flags<T>(thread: &Thread, flags: u32, run: impl FnOnce() -> T) -> T {
+    let before = thread.flags.fetch_or(flags, Relaxed);
     let result = run();
-    if before & FORBIDDEN == 0 {
-        thread.flags.fetch_and(!FORBIDDEN, Relaxed);
-    }
+    thread.flags.fetch_and(!(flags & !before), Relaxed);
     result
 }
 
@@ -176,7 +184,7 @@ unsafe fn traverse_at(place: &Place, data: *mut c_void, visit: HPyFunc_visitproc
             of,
             function: real as usize,
         };
-        let result = forbidding(Thread::here(), || real(data, Some(visit_field), (&raw mut visiting).cast()));
+        let result = traversing(Thread::here(), || real(data, Some(visit_field), (&raw mut visiting).cast()));
         if !visiting.stopped {
             let seen = visiting.seen.borrow();
             let own = data.addr() + of.base_size..data.addr() + of.size;
@@ -255,7 +263,7 @@ fn tell_once(of: &'static Type, function: usize, offset: usize, misuse: Misuse, 
     // What is told while the function runs is about the line it is at.
     let line = if misuse == Misuse::FieldNotVisited { None } else { place::capture(1).first().copied() };
     trouble.report.ip = line.unwrap_or(function + 1);
-    forbidding(thread, || trouble.tell());
+    traversing(thread, || trouble.tell());
 }
 
 /// Makes a type known, and gives the spec that the runtime is to make it from.
@@ -574,17 +582,20 @@ pub unsafe fn lies_in(of: &Type, data: usize, value: isize) -> bool {
 }
 
 /// What an extension gets for the struct of an object that has none, so that it does not write through null: zeroes, which the
-/// next misuse of the kind finds as the last one left them.
+/// next misuse of the kind in this thread finds as the last one left them.
 pub fn nothing() -> *mut c_void {
-    static NOTHING: Nothing = Nothing(core::cell::UnsafeCell::new([0; 4096]));
-    NOTHING.0.get().cast()
+    #[repr(align(64))]
+    struct Nothing([u8; 4096]);
+
+    thread_local! {
+        static NOTHING: Cell<*mut Nothing> = const { Cell::new(null_mut()) };
+    }
+    // It stays when the thread ends: the extension may have kept the address.
+    if NOTHING.get().is_null() {
+        NOTHING.set(Box::into_raw(Box::new(Nothing([0; 4096]))));
+    }
+    NOTHING.get().cast()
 }
-
-#[repr(align(64))]
-struct Nothing(core::cell::UnsafeCell<[u8; 4096]>);
-
-// SAFETY: nobody relies on what is in it.
-unsafe impl Sync for Nothing {}
 
 /// A buffer has been filled.
 pub unsafe fn opened_buffer(layer: &Layer, object: HPy, buffer: &HPy_buffer, by: &'static Function) {

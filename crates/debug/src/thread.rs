@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use hpy_abi::*;
 
 use crate::Layer;
+use crate::extra::Extra;
 use crate::report::Report;
 use crate::sites::Seen;
 use crate::slot::{self, Kind, Mark, Place, Slot, Token};
@@ -89,6 +90,8 @@ pub const LEFT: u32 = 1;
 pub const FORBIDDEN: u32 = 2;
 /// Perhaps there is a pending exception.
 pub const PENDING: u32 = 4;
+/// In a tp_traverse. Where threads run at the same time, all others may stand still for it.
+pub const TRAVERSING: u32 = 8;
 
 /// What is known of a thread. Never freed, but given to the next thread when one ends.
 pub struct Thread {
@@ -122,6 +125,18 @@ unsafe impl Sync for Thread {}
 unsafe impl Send for Thread {}
 
 static IDLE: Mutex<Vec<&'static Thread>> = Mutex::new(Vec::new());
+
+/// All threads there have been.
+static ALL: Mutex<Vec<&'static Thread>> = Mutex::new(Vec::new());
+
+/// The threads that are in a call of an extension now, but for the calling one.
+pub fn busy() -> Vec<u16> {
+    let all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let here = Thread::known().map(|thread| thread.id);
+    let is_busy = |thread: &&&Thread| Some(thread.id) != here && !thread.current.load(Acquire).is_null();
+    all.iter().filter(is_busy).map(|thread| thread.id).collect()
+}
+
 static COUNT: AtomicU16 = AtomicU16::new(1);
 pub static CLOSED_LIMIT: AtomicUsize = AtomicUsize::new(1024);
 
@@ -216,7 +231,7 @@ impl Thread {
     fn start() -> &'static Thread {
         let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let thread = idle.unwrap_or_else(|| {
-            Box::leak(Box::new(Thread {
+            let thread: &'static Thread = Box::leak(Box::new(Thread {
                 id: COUNT.fetch_add(1, Relaxed),
                 place: Cell::default(),
                 current: AtomicPtr::new(null_mut()),
@@ -230,7 +245,9 @@ impl Thread {
                 tales: UnsafeCell::default(),
                 sites: Seen::default(),
                 deferred: Mutex::default(),
-            }))
+            }));
+            ALL.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+            thread
         });
         thread.set_interpreter(0);
         // At the end of a thread there are no thread locals; such a one is not given back.
@@ -283,7 +300,8 @@ impl Thread {
     /// Ends the current call.
     #[inline(always)]
     pub fn pop(&self, frame: &'static Frame) {
-        self.current.store(frame.outer.get().cast_mut(), Relaxed);
+        // After what has been closed in the call, for `busy`.
+        self.current.store(frame.outer.get().cast_mut(), Release);
         self.flags.store(frame.flags_before.get(), Relaxed);
         // SAFETY: as in `push`; the frame is in a block behind its context.
         unsafe {
@@ -366,8 +384,7 @@ impl Thread {
 
     #[cold]
     fn free_extra(&self, slot: &'static Slot) {
-        // SAFETY: the slot is in one of this thread's queues.
-        if let Some(extra) = unsafe { slot.drop_extra() } {
+        if let Some(extra) = slot.take_extra() {
             for (pointer, _) in extra.copies {
                 memory::free(pointer);
             }
@@ -376,24 +393,24 @@ impl Thread {
 
     #[cold]
     fn close_copies(&self, slot: &'static Slot) {
-        // SAFETY: the slot has just been closed by this thread.
-        let extra = unsafe { slot.extra_mut() };
-        let size: usize = extra.copies.iter().map(|(_, size)| size).sum();
+        let size: usize = slot.look_at_extra(|extra| extra.map_or(0, Extra::size_of_copies));
         if size == 0 {
             return;
         }
         let limit = inspect::RAW_DATA_LIMIT.load(Relaxed);
         // Short copies take a page each, which is no reason to keep only few of them.
         if memory::retained() + size > limit || memory::held() > limit.max(HELD_LIMIT) {
-            for (pointer, _) in extra.copies.drain(..) {
+            for (pointer, _) in slot.change_extra(|extra| core::mem::take(&mut extra.copies)) {
                 memory::close(pointer, slot.opened().ip);
                 memory::free(pointer);
             }
             return;
         }
-        for (pointer, _) in &extra.copies {
-            memory::close(*pointer, slot.opened().ip);
-        }
+        slot.look_at_extra(|extra| {
+            for (pointer, _) in extra.into_iter().flat_map(|extra| &extra.copies) {
+                memory::close(*pointer, slot.opened().ip);
+            }
+        });
     }
 }
 

@@ -10,8 +10,8 @@ use crate::call::Call;
 use crate::extra::Trace;
 use crate::policy::{self, Action};
 use crate::report::{Event, Report};
-use crate::slot::{ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
-use crate::thread::{FORBIDDEN, Frame, LEFT, Thread};
+use crate::slot::{self, ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
+use crate::thread::{FORBIDDEN, Frame, LEFT, TRAVERSING, Thread};
 use crate::{Layer, call, inspect};
 use hpy_layer::entry::KEYWORDS;
 use hpy_layer::place;
@@ -115,6 +115,42 @@ impl<'a> Trouble<'a> {
         held && flags & (LEFT | FORBIDDEN) == 0
     }
 
+    /// Whether Python can be asked where it is, in a tp_traverse or tp_destroy as well. Not in a tp_traverse without a GIL: the world
+    /// stands still for it, and nothing may be allocated.
+    fn can_look_at_python(&self) -> bool {
+        let flags = self.thread.map_or(0, |thread| thread.flags.load(Relaxed));
+        let stands_still = flags & TRAVERSING != 0 && slot::PARALLEL.load(Relaxed);
+        // SAFETY: asks about the thread, and needs nothing.
+        !stands_still && unsafe { (self.layer.host.holds_interpreter)() }
+    }
+
+    /// What the object of a handle is, if it is there for sure.
+    ///
+    /// # Safety
+    /// Python code can be run.
+    unsafe fn describe(&self, slot: &Slot) -> Option<String> {
+        let inner = self.layer.inner;
+        let state = slot.state();
+        let is_elsewhere = self.thread.is_some_and(|thread| thread.place().interpreter() != state.interpreter);
+        if is_elsewhere && state.kind != Kind::Constant && slot::PARALLEL.load(Relaxed) {
+            return None;
+        }
+        // SAFETY: as this function's.
+        unsafe {
+            let mut object = inspect::object_of(self.layer, slot);
+            if object.is_null() && call::is_alive(slot) {
+                object = ((*inner).ctx_Dup)(inner, HPy { _i: slot.inner.load(Relaxed) });
+            }
+            if object.is_null() {
+                return None;
+            }
+            let mut text = String::new();
+            (self.layer.host.describe)(object, &mut text);
+            ((*inner).ctx_Close)(inner, object);
+            Some(text)
+        }
+    }
+
     fn deliver(mut self) -> Next {
         let python = self.can_use_python();
         let host = self.layer.host;
@@ -133,19 +169,14 @@ impl<'a> Trouble<'a> {
                 self.report.closed = Some(closed(slot));
             }
             if matches!(state.kind, Kind::Handle | Kind::Argument | Kind::Constant) {
-                self.report.object = if python && call::is_alive(slot) {
-                    let mut text = String::new();
-                    // SAFETY: the handle is open, and the thread may run Python code.
-                    unsafe { (host.describe)(HPy { _i: slot.inner.load(Relaxed) }, &mut text) };
-                    Some(text)
-                } else {
-                    crate::summary::of_closed(slot)
-                };
+                // SAFETY: `python` says that the thread may run Python code.
+                let described = if python { unsafe { self.describe(slot) } } else { None };
+                self.report.object = described.or_else(|| crate::summary::of_closed(slot));
             }
         }
         // SAFETY: the thread holds the interpreter.
         unsafe {
-            if (host.holds_interpreter)() {
+            if self.can_look_at_python() {
                 self.report.python = (host.python_place)();
             }
         }
@@ -154,10 +185,12 @@ impl<'a> Trouble<'a> {
             self.report.ip = within(self.report.ip, function.address);
         }
         self.report.ip = place::authors(self.report.ip, &self.report.stack);
-        if python && let Some(callback) = inspect::callback_for(self.report.misuse) {
-            // SAFETY: the callback is kept by `inspect`; the inner context is of this thread's interpreter.
-            unsafe { inspect::call(self.layer.inner, callback) };
-            return Next::GoOnAnyhow;
+        // SAFETY: the thread may run Python code; the inner context is of its interpreter.
+        unsafe {
+            if python && let Some(callback) = inspect::callback_for(self.layer.inner, self.report.misuse) {
+                inspect::call(self.layer.inner, callback);
+                return Next::GoOnAnyhow;
+            }
         }
         let action = policy::record(&self.report);
         let text = self.report.text();
@@ -186,8 +219,7 @@ impl<'a> Trouble<'a> {
 
     fn abort(&self, text: &str) -> ! {
         eprintln!("{text}");
-        // SAFETY: the thread may be in any state, and only asks.
-        if unsafe { (self.layer.host.holds_interpreter)() } {
+        if self.can_look_at_python() {
             let message = last_words(self.report.misuse);
             // SAFETY: the text ends with NUL; the function prints it with Python's stack, and does not return.
             unsafe { ((*self.layer.inner).ctx_FatalError)(self.layer.inner, message.as_ptr()) };
@@ -203,7 +235,8 @@ impl<'a> Trouble<'a> {
                 (self.layer.host.raise)(self.report.misuse.identifier(), text);
             }
         }
-        if let Some(frame) = self.frame {
+        let current = self.thread.and_then(Thread::current);
+        if let Some(frame) = self.frame.filter(|frame| current.is_some_and(|current| core::ptr::eq(current, *frame))) {
             frame.raised.set(true);
         }
         match self.thread.filter(|thread| thread.current().is_some()) {
@@ -235,7 +268,7 @@ fn within(ip: usize, function: usize) -> usize {
     if place::is_own(ip) { function + 1 } else { ip }
 }
 
-fn event(mark: Mark, caller: u32, trace: Option<&Trace>, kind: Kind) -> Event {
+fn event(mark: Mark, caller: u32, trace: Option<Trace>, kind: Kind) -> Event {
     let function = names::by_id(caller);
     let ip = function.map_or(mark.ip, |function| within(mark.ip, function.address));
     let caller = function.map(|function| function.name.clone()).unwrap_or_default();
@@ -250,18 +283,16 @@ fn event(mark: Mark, caller: u32, trace: Option<&Trace>, kind: Kind) -> Event {
         },
         by => name_of(by).to_string(),
     };
-    let trace = trace.cloned().unwrap_or_default();
+    let trace = trace.unwrap_or_default();
     Event { by, ip, caller, trace: trace.stack, python: trace.python }
 }
 
 pub fn opened(slot: &Slot) -> Event {
-    // SAFETY: read only, for a report.
-    let extra = unsafe { slot.extra() };
-    event(slot.opened(), slot.opener.load(Relaxed), extra.map(|extra| &extra.opened), slot.state().kind)
+    let trace = slot.look_at_extra(|extra| extra.map(|extra| extra.opened.clone()));
+    event(slot.opened(), slot.opener.load(Relaxed), trace, slot.state().kind)
 }
 
 pub fn closed(slot: &Slot) -> Event {
-    // SAFETY: read only, for a report.
-    let extra = unsafe { slot.extra() };
-    event(slot.closed(), slot.closer.load(Relaxed), extra.map(|extra| &extra.closed), slot.state().kind)
+    let trace = slot.look_at_extra(|extra| extra.map(|extra| extra.closed.clone()));
+    event(slot.closed(), slot.closer.load(Relaxed), trace, slot.state().kind)
 }

@@ -49,11 +49,13 @@ pub fn function(address: usize) -> &'static Function {
 #[cold]
 fn look_up(address: usize) -> &'static Function {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-    let found = known.by_address.as_ref().and_then(|map| map.get(&address).copied());
+    if let Some(function) = known.by_address.as_ref().and_then(|map| map.get(&address).copied()) {
+        // As long as nobody can give it another name.
+        recent(address).store(core::ptr::from_ref(function).cast_mut(), Release);
+        return function;
+    }
     drop(known);
-    let function = found.unwrap_or_else(|| register(address, String::new()));
-    recent(address).store(core::ptr::from_ref(function).cast_mut(), Release);
-    function
+    register(address, String::new())
 }
 
 /// Gives a function its name. The last one counts: a library may be loaded where another one was.

@@ -16,7 +16,7 @@ const REACH: usize = 64 * 1024;
 /// How many frames of the interpreter a captured stack ends with.
 const INTERPRETER_FRAMES: usize = 3;
 /// How many milliseconds one thread waits for another one that is looking something up.
-const PATIENCE: usize = 500;
+const PATIENCE: usize = 5000;
 
 /// One function at an address; several of them share an address if they were inlined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -65,12 +65,12 @@ static WITHOUT_DECLARATION: crate::Static<PyModuleDef> = crate::Static(core::cel
     m_free: None,
 }));
 
-const WITHOUT_DECLARATION_NAME: &CStr = c"_hpy_uses_gil";
+const WITHOUT_DECLARATION_NAME: &CStr = c"_loaded_by_hpy";
 
 /// What `hpy._gil` imports.
 #[allow(non_snake_case)]
 #[unsafe(no_mangle)]
-pub extern "C" fn PyInit__hpy_uses_gil() -> *mut PyObject {
+pub extern "C" fn PyInit__loaded_by_hpy() -> *mut PyObject {
     // SAFETY: the definition is static, and CPython holds the interpreter here.
     unsafe { PyModuleDef_Init(WITHOUT_DECLARATION.0.get()) }
 }

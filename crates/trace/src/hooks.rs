@@ -4,7 +4,7 @@
 //! the thread does not hold the interpreter. One that raises an exception is reported, and not called again.
 
 use core::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hpy_abi::{HPy, HPyContext};
 use hpy_layer::MEMBERS;
@@ -28,6 +28,8 @@ struct Hook {
 // SAFETY: the handle is not used without the interpreter.
 unsafe impl Send for Hook {}
 
+type Hooks = MutexGuard<'static, [Option<Hook>; 2]>;
+
 static HOOKS: Mutex<[Option<Hook>; 2]> = Mutex::new([None, None]);
 
 /// Whether there are any.
@@ -45,7 +47,13 @@ pub unsafe fn set(runtime: *mut HPyContext, which: Which, function: HPy, interpr
 
 /// `here` is the interpreter that the caller holds.
 unsafe fn exchange(which: Which, new: Option<Hook>, here: usize) {
-    let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: as this function's.
+    unsafe { exchange_in(hooks, which, new, here) };
+}
+
+/// As [`exchange`], with the lock, which it gives up.
+unsafe fn exchange_in(mut hooks: Hooks, which: Which, new: Option<Hook>, here: usize) {
     let old = core::mem::replace(&mut hooks[which as usize], new);
     ARE_SET.store(hooks.iter().any(Option::is_some), Release);
     // Closing it can run code.
@@ -84,8 +92,9 @@ pub(crate) fn call(layer: &'static Layer, thread: &'static Thread, which: Which,
             let still = |hook: &Option<Hook>| {
                 hook.as_ref().is_some_and(|hook| ((*runtime).ctx_Is)(runtime, hook.function, function) != 0)
             };
-            if still(&HOOKS.lock().unwrap_or_else(PoisonError::into_inner)[which as usize]) {
-                exchange(which, None, here);
+            let hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
+            if still(&hooks[which as usize]) {
+                exchange_in(hooks, which, None, here);
             }
         }
         ((*runtime).ctx_Close)(runtime, function);

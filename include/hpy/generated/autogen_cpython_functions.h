@@ -402,11 +402,12 @@ HPyAPI_FUNC void HPyField_Store(HPyContext *ctx, HPy target_object, HPyField *ta
     (void)target_object;
 #ifdef Py_GIL_DISABLED
     Py_BEGIN_CRITICAL_SECTION(_h2py(target_object));
-#endif
+    old = (PyObject *)target_field->_i;
+    _Py_atomic_store_ptr_release(&target_field->_i, _HPy_NewRef(_h2py(h)));
+    Py_END_CRITICAL_SECTION();
+#else
     old = (PyObject *)target_field->_i;
     target_field->_i = (intptr_t)_HPy_NewRef(_h2py(h));
-#ifdef Py_GIL_DISABLED
-    Py_END_CRITICAL_SECTION();
 #endif
     Py_XDECREF(old);
 }

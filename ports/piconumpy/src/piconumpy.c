@@ -1,6 +1,10 @@
 /* A minimal numpy: one-dimensional arrays of doubles.
 
    twin/piconumpy_capi.c does the same with the C API of CPython, function by function. */
+
+/* Without a GIL: memory and size of an array stay as they were made. Threads that write to one place of it leave one of their
+   numbers there. */
+#define HPY_MOD_GIL_NOT_USED
 #include <hpy.h>
 #include <math.h>
 #include <stdlib.h>

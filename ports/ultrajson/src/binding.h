@@ -2,6 +2,8 @@
 #ifndef UJSON_BINDING_H
 #define UJSON_BINDING_H
 
+/* Each call has an encoder or decoder of its own, as in the original, so it needs no GIL. */
+#define HPY_MOD_GIL_NOT_USED
 #include <hpy.h>
 #include <ultrajson.h>
 

@@ -10,6 +10,7 @@ import sys
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
+from typing import Optional
 
 SUFFIXES = (".so", ".pyd", ".dylib", ".dll")
 VERSION_FUNCTION = "get_required_hpy_{}_version_{}"
@@ -32,6 +33,8 @@ class Report:
     processor: str = ""
     loads_on: list = field(default_factory=list)
     not_on: list = field(default_factory=list)
+    # Whether importing it leaves the GIL of a free-threaded CPython off; None if its tables do not tell.
+    gil_not_used: Optional[bool] = None
     libraries: list = field(default_factory=list)
     libc: str = ""
     foreign_symbols: list = field(default_factory=list)
@@ -99,6 +102,7 @@ def check_hpy(report, found, entries, pythons, tag):
     hybrid = tag.get("hybrid")
     report.abi = "hybrid" if hybrid else "universal"
     report.made_with = "HPy"
+    report.gil_not_used = f"HPyInitWithoutGIL_{report.module}" in found["exports"]
     if name not in entries:
         report.problems.append(f"the file is called {name}, but holds the module {', '.join(entries)}")
     functions = [VERSION_FUNCTION.format(part, report.module) for part in ("major", "minor")]
@@ -231,6 +235,13 @@ KINDS = {
 }
 
 
+# What becomes of it where it can be off.
+GIL = {
+    True: "stays off in a free-threaded CPython",
+    False: "comes on in a free-threaded CPython: built without HPY_MOD_GIL_NOT_USED",
+}
+
+
 def text(report):
     what = KINDS[report.abi] + (f" {report.hpy_version}" if report.hpy_version else "")
     if report.made_with not in ("", "HPy"):
@@ -243,6 +254,7 @@ def text(report):
         ("module", [report.module] if report.module else []),
         ("loads on", report.loads_on),
         ("not on", report.not_on),
+        ("GIL", [GIL[report.gil_not_used]] if report.gil_not_used is not None else []),
         ("needs", [", ".join(needs)] if needs else []),
         ("PROBLEM", report.problems),
     ):

@@ -64,6 +64,9 @@ from @NAME@._@NAME@ import add
 __all__ = ["add"]
 ''',
     "src/@NAME@.c": """\
+/* All that a call changes is its own, so several threads may be in here at once, and where there is no GIL, none is needed.
+   Remove this when it is no longer true. */
+#define HPY_MOD_GIL_NOT_USED
 #include <hpy.h>
 
 /* Called with the arguments and their number. Gives a new handle, which the caller closes, or HPy_NULL after an exception. */

@@ -1,6 +1,7 @@
 """The fixture `hpy_debug`. hpy.debug.plugin, which pytest loads by itself, has it too."""
 
 import contextlib
+import threading
 
 import pytest
 
@@ -12,16 +13,30 @@ CHECKS = "hpy_debug_checks"
 ALLOW_LEAKS = "hpy_allow_leaks"
 
 
+class _Raising:
+    """Whose tests are under way: they may run in several threads, and what misuses do is one setting for all."""
+
+    lock = threading.Lock()
+    count = 0
+    before = None
+
+
 @contextlib.contextmanager
 def raising():
     """Makes misuses raise HPyDebugError, whatever the environment variable HPY_DEBUG says of them."""
     from hpy.universal import _debug
 
-    before = _debug.override_action("raise")
+    with _Raising.lock:
+        if _Raising.count == 0:
+            _Raising.before = _debug.override_action("raise")
+        _Raising.count += 1
     try:
         yield
     finally:
-        _debug.override_action(before)
+        with _Raising.lock:
+            _Raising.count -= 1
+            if _Raising.count == 0:
+                _debug.override_action(_Raising.before)
 
 
 @pytest.fixture

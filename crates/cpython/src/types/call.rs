@@ -10,6 +10,7 @@ use pyo3_ffi::*;
 use super::definition::{Definition, nearest};
 use super::functions::is_same;
 use crate::entry::{self, Shift};
+use crate::lock;
 
 /// The hidden field of an instance.
 unsafe fn field(object: *mut PyObject) -> *mut Option<vectorcallfunc> {
@@ -66,9 +67,12 @@ pub unsafe fn initialize(object: *mut PyObject) {
 pub unsafe extern "C" fn tp_call(object: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
     // SAFETY: CPython passes an instance of a type that has this function.
     unsafe {
-        if field(object).read_unaligned().is_none() {
-            field(object).write_unaligned(of_type(Py_TYPE(object)));
-        }
+        // Under a lock, as another thread may be about to set a function.
+        lock::while_locked(object, || {
+            if field(object).read_unaligned().is_none() {
+                field(object).write_unaligned(of_type(Py_TYPE(object)));
+            }
+        });
         PyVectorcall_Call(object, args, kwargs)
     }
 }
@@ -92,7 +96,7 @@ pub unsafe fn set(ctx: *mut HPyContext, object: *mut PyObject, function: *const 
         let r#impl = core::mem::transmute::<HPyFunc_keywords, HPyCFunction>(r#impl);
         let entry = entry::with_shift(ctx, Shift::Vectorcall, r#impl, cpy_trampoline);
         let call = core::mem::transmute::<HPyCFunction, Option<vectorcallfunc>>(entry);
-        field(object).write_unaligned(call);
+        lock::while_locked(object, || field(object).write_unaligned(call));
         0
     }
 }

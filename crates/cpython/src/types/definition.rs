@@ -321,6 +321,16 @@ pub const READONLY: c_int = 1;
 /// Up to CPython 3.10 a type points to the name in its spec for good.
 #[cfg(not(Py_3_11))]
 pub unsafe fn lasting_name(name: &CStr) -> Result<*const c_char> {
+    // SAFETY: as this function's.
+    unsafe { lasting_copy(name) }
+}
+
+/// A copy of a name, the same one for each that is equal.
+///
+/// # Safety
+/// The caller holds the interpreter.
+#[cfg(any(not(Py_3_11), Py_GIL_DISABLED))]
+pub unsafe fn lasting_copy(name: &CStr) -> Result<*const c_char> {
     #[repr(C)]
     struct Name {
         next: *mut Name,

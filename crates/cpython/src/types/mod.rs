@@ -125,7 +125,7 @@ impl Type for CPython {
         // last dot of a string that stays.
         unsafe {
             if PyType_HasFeature(object, Py_TPFLAGS_HEAPTYPE) != 0 {
-                return PyUnicode_AsUTF8((*object.cast::<PyHeapTypeObject>()).ht_name);
+                return heap_type_name(object);
             }
             let name = CStr::from_ptr((*object).tp_name);
             let short = name.to_bytes().rsplit(|&byte| byte == b'.').next().unwrap_or_default();
@@ -136,6 +136,30 @@ impl Type for CPython {
     unsafe extern "C" fn ctx_Type_IsSubtype(_ctx: *mut HPyContext, sub: HPy, r#type: HPy) -> c_int {
         // SAFETY: the caller vouches for types.
         unsafe { PyType_IsSubtype(to_object(sub).cast(), to_object(r#type).cast()) }
+    }
+}
+
+/// The name of a heap type, which keeps it until it is given another one; null with an exception set.
+#[cfg(not(Py_GIL_DISABLED))]
+unsafe fn heap_type_name(tp: *mut PyTypeObject) -> *const c_char {
+    // SAFETY: the caller's type is alive.
+    unsafe { PyUnicode_AsUTF8((*tp.cast::<PyHeapTypeObject>()).ht_name) }
+}
+
+/// The name of a heap type; null with an exception set. Another thread may give the type another one at any moment, so it is a copy,
+/// which stays.
+#[cfg(Py_GIL_DISABLED)]
+unsafe fn heap_type_name(tp: *mut PyTypeObject) -> *const c_char {
+    // SAFETY: the caller's type is alive; the name is ours while it is copied.
+    unsafe {
+        let name = PyType_GetName(tp);
+        let text = if name.is_null() { core::ptr::null() } else { PyUnicode_AsUTF8(name) };
+        let copy = match text.is_null() {
+            true => core::ptr::null(),
+            false => definition::lasting_copy(CStr::from_ptr(text)).unwrap_or(core::ptr::null()),
+        };
+        Py_XDECREF(name);
+        copy
     }
 }
 
@@ -188,7 +212,7 @@ impl Field for CPython {
         // that looks at the field.
         unsafe {
             let new = HPyField { _i: to_handle(new_ref(to_object(h)))._i };
-            let old = lock::while_locked(to_object(target_object), || target_field.replace(new));
+            let old = lock::exchange_field(to_object(target_object), target_field, new);
             Py_XDECREF(to_object(HPy { _i: old._i }));
         }
     }

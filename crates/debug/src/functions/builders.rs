@@ -15,10 +15,10 @@ unsafe fn opened(call: Call, kind: Kind, inner: isize, size: HPy_ssize_t) -> isi
         return 0;
     }
     let Some((token, slot)) = call.open(kind, inner) else { return 0 };
-    // SAFETY: the slot has just been opened by this thread.
-    let extra = unsafe { slot.extra_mut() };
-    extra.size = size;
-    extra.filled = vec![false; size.max(0).cast_unsigned()];
+    slot.change_extra(|extra| {
+        extra.size = size;
+        extra.filled = vec![false; size.max(0).cast_unsigned()];
+    });
     token.encode()
 }
 
@@ -35,27 +35,27 @@ fn builder(call: Call, kind: Kind, value: isize) -> Option<(u32, &'static Slot)>
         call.complain(Misuse::BuilderUsedUp, "a builder that has been built or cancelled", 0, story);
         return None;
     }
-    if state.kind != kind {
+    // One that another thread has opened is no more usable than another thing.
+    if state.kind != kind || !call.is_here(state) {
         return call.refuse(value, 0, "builder");
     }
     Some((token.index, slot))
 }
 
 /// Whether the item at this index can be set, in a builder that is open.
-unsafe fn can_be_set(call: Call, slot: &'static Slot, index: HPy_ssize_t) -> bool {
-    // SAFETY: builders belong to the thread that opened them.
-    let extra = unsafe { slot.extra_mut() };
-    match extra.filled.get_mut(index.cast_unsigned()) {
-        Some(filled) if !*filled => {
-            *filled = true;
-            true
-        }
-        Some(_) => {
+fn can_be_set(call: Call, slot: &'static Slot, index: HPy_ssize_t) -> bool {
+    let (was_filled, size) = slot.change_extra(|extra| {
+        let filled = extra.filled.get_mut(index.cast_unsigned());
+        (filled.map(|filled| core::mem::replace(filled, true)), extra.size)
+    });
+    match was_filled {
+        Some(false) => true,
+        Some(true) => {
             let what = format!("index {index}, which has been set before,");
             call.complain(Misuse::BuilderIndex, &what, 1, Some(slot))
         }
         None => {
-            let what = format!("index {index} for a builder of size {}", extra.size);
+            let what = format!("index {index} for a builder of size {size}");
             call.complain(Misuse::BuilderIndex, &what, 1, Some(slot));
             false
         }
@@ -63,11 +63,11 @@ unsafe fn can_be_set(call: Call, slot: &'static Slot, index: HPy_ssize_t) -> boo
 }
 
 /// Whether all items have been set. What has not been is None afterwards, as nobody could look at the object otherwise.
-unsafe fn is_full(call: Call, slot: &'static Slot, mut fill: impl FnMut(HPy_ssize_t)) -> bool {
-    // SAFETY: as above.
-    let extra = unsafe { slot.extra_mut() };
-    let empty: Vec<_> =
-        extra.filled.iter().enumerate().filter(|(_, filled)| !**filled).map(|(index, _)| index).collect();
+fn is_full(call: Call, slot: &'static Slot, mut fill: impl FnMut(HPy_ssize_t)) -> bool {
+    let empty: Vec<_> = slot.look_at_extra(|extra| {
+        let filled = extra.into_iter().flat_map(|extra| &extra.filled).enumerate();
+        filled.filter(|(_, filled)| !**filled).map(|(index, _)| index).collect()
+    });
     let Some(first) = empty.first() else { return true };
     let what = format!("a builder without an item at index {first}");
     let go_on = call.complain(Misuse::BuilderIndex, &what, 0, Some(slot));

@@ -24,14 +24,15 @@ pub unsafe fn copy(call: Call, h: HPy, contents: *const c_char, size: usize) -> 
     let Some((token, slot)) = slot::of(h._i) else {
         return contents;
     };
-    // SAFETY: as this function's; handles belong to the thread that opened them.
-    unsafe {
-        let extra = slot.extra_mut();
-        let bytes = core::slice::from_raw_parts(contents.cast::<u8>(), size);
-        for (copy, length) in &extra.copies {
-            if *length == size + 1 && core::slice::from_raw_parts(*copy, size) == bytes {
-                return copy.cast();
-            }
+    // SAFETY: as this function's.
+    let bytes = unsafe { core::slice::from_raw_parts(contents.cast::<u8>(), size) };
+    slot.change_extra(|extra| {
+        // SAFETY: copies of an open handle can be read, and are as long as said.
+        let is_same = |&&(copy, length): &&(*const u8, usize)| {
+            length == size + 1 && unsafe { core::slice::from_raw_parts(copy, size) } == bytes
+        };
+        if let Some((copy, _)) = extra.copies.iter().find(is_same) {
+            return copy.cast();
         }
         let copy = memory::copy(bytes, u64::from(token.index) | u64::from(call.function) << 32);
         if copy.is_null() {
@@ -40,7 +41,7 @@ pub unsafe fn copy(call: Call, h: HPy, contents: *const c_char, size: usize) -> 
         }
         extra.copies.push((copy, size + 1));
         copy.cast()
-    }
+    })
 }
 
 impl Unicode for Debug {

@@ -21,7 +21,7 @@ fn tracker(call: Call, ht: HPyTracker) -> Option<(u32, &'static Slot)> {
         call.complain(Misuse::TrackerClosed, "a closed tracker", 0, story);
         return call.cannot(Misuse::TrackerClosed);
     }
-    if state.kind != Kind::Tracker {
+    if state.kind != Kind::Tracker || !call.is_here(state) {
         return call.refuse(ht._i, 0, "tracker");
     }
     Some((token.index, slot))
@@ -60,7 +60,7 @@ impl Tracker for Debug {
                 return 0;
             }
             let Some(_) = call.handle(h, 1) else { return -1 };
-            tracker.extra_mut().items.push(h._i);
+            tracker.change_extra(|extra| extra.items.push(h._i));
             0
         }
     }
@@ -70,7 +70,7 @@ impl Tracker for Debug {
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_ForgetAll) else { return };
             let Some((_, tracker)) = tracker(call, ht) else { return };
-            tracker.extra_mut().items.clear();
+            tracker.change_extra(|extra| extra.items.clear());
         }
     }
 
@@ -79,14 +79,14 @@ impl Tracker for Debug {
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_Close) else { return };
             let Some((index, tracker)) = tracker(call, ht) else { return };
-            let items = core::mem::take(&mut tracker.extra_mut().items);
+            let items = tracker.change_extra(|extra| core::mem::take(&mut extra.items));
             call.thread.close(index, tracker, call.mark(), call.caller());
             let mut closed = Vec::with_capacity(items.len());
             for value in items {
                 let Some((token, slot)) = slot::of(value) else { continue };
                 let state = slot.state();
                 let current = state.generation == token.generation;
-                if current && state.open && state.kind == Kind::Handle {
+                if current && state.open && state.kind == Kind::Handle && call.is_here(state) {
                     closed.push(call.close(token.index, slot));
                 } else if current && matches!(state.kind, Kind::Constant | Kind::Argument) {
                     let (misuse, what) = match state.kind {

@@ -20,6 +20,7 @@ pub static HOST: hpy_debug::Host = hpy_debug::Host {
     describe,
     python_place,
     raise,
+    is_parallel: cfg!(Py_GIL_DISABLED),
     holds_interpreter,
     interpreter,
     warn,

@@ -99,7 +99,8 @@ static METHODS: Static<[PyMethodDef; 15]> = Static(core::cell::UnsafeCell::new([
         get_open_handles,
         METH_O,
         c"get_open_handles(generation, /)\n--\n\n\
-          Return a list of the open handles of this generation and later ones, in the order in which they were opened."
+          Return a list of the open handles of this generation and later ones, in the order in which they were opened,\n\
+          without what other threads have open in calls under way."
     ),
     entry!(
         c"get_closed_handles",
@@ -335,7 +336,7 @@ unsafe fn leaks(_module: *mut PyObject, argument: *mut PyObject) -> Result<Owned
     unsafe {
         let leaks = inspect::leaks(generation_of(argument)?);
         let with_objects: Vec<_> =
-            leaks.into_iter().map(|leak| (leak.identifier, leak.text, kept(leak.object))).collect();
+            leaks.into_iter().map(|leak| (leak.identifier, leak.text, owned(leak.object))).collect();
         let list = Owned::new(PyList_New(0))?;
         for (identifier, text, object) in with_objects {
             let (identifier, text, object) = (Owned::str(identifier)?, Owned::str(&text)?, object?);
@@ -345,11 +346,11 @@ unsafe fn leaks(_module: *mut PyObject, argument: *mut PyObject) -> Result<Owned
     }
 }
 
-/// A reference to the object of a borrowed handle; to None if it is null.
-unsafe fn kept(handle: HPy) -> Result<Owned> {
+/// The object of a handle that is ours; None if it is null.
+unsafe fn owned(handle: HPy) -> Result<Owned> {
     let object = to_object(handle);
-    // SAFETY: the object is null or alive.
-    unsafe { if object.is_null() { none() } else { Owned::from_borrowed(object) } }
+    // SAFETY: the object is null, or the reference ours.
+    unsafe { if object.is_null() { none() } else { Owned::new(object) } }
 }
 
 /// An instance of `DebugHandle`.
@@ -381,40 +382,39 @@ macro_rules! getter {
     ($name:literal, $function:path, $doc:literal) => {{
         unsafe extern "C" fn get(this: *mut PyObject, _closure: *mut c_void) -> *mut PyObject {
             // SAFETY: CPython passes an instance.
-            unsafe { $function(inspect::handle(index_of(this))) }.map_or(null_mut(), Owned::into_raw)
+            unsafe { $function(index_of(this)) }.map_or(null_mut(), Owned::into_raw)
         }
         PyGetSetDef { name: $name.as_ptr(), get: Some(get), set: None, doc: $doc.as_ptr(), closure: null_mut() }
     }};
 }
 
-unsafe fn get_obj(handle: inspect::Handle) -> Result<Owned> {
-    // SAFETY: the handle's object is null or alive.
-    unsafe { kept(handle.object) }
+unsafe fn get_obj(index: u32) -> Result<Owned> {
+    // SAFETY: CPython calls this and holds the interpreter; the handle is ours.
+    unsafe { owned(inspect::object(index)) }
 }
 
-unsafe fn get_id(handle: inspect::Handle) -> Result<Owned> {
+unsafe fn get_id(index: u32) -> Result<Owned> {
     // SAFETY: CPython calls this and holds the interpreter.
-    unsafe { Owned::new(PyLong_FromSize_t(handle.id)) }
+    unsafe { Owned::new(PyLong_FromSize_t(inspect::handle(index).id)) }
 }
 
-unsafe fn get_is_closed(handle: inspect::Handle) -> Result<Owned> {
+unsafe fn get_is_closed(index: u32) -> Result<Owned> {
     // SAFETY: CPython calls this and holds the interpreter.
-    unsafe { Owned::new(PyBool_FromLong(handle.is_closed.into())) }
+    unsafe { Owned::new(PyBool_FromLong(inspect::handle(index).is_closed.into())) }
 }
 
-unsafe fn get_raw_data_size(handle: inspect::Handle) -> Result<Owned> {
+unsafe fn get_raw_data_size(index: u32) -> Result<Owned> {
     // SAFETY: CPython calls this and holds the interpreter.
-    unsafe { Owned::new(PyLong_FromSsize_t(handle.raw_data_size)) }
+    unsafe { Owned::new(PyLong_FromSsize_t(inspect::handle(index).raw_data_size)) }
 }
 
 unsafe fn force_close(this: *mut PyObject, _none: *mut PyObject) -> Result<Owned> {
     // SAFETY: CPython passes an instance.
     unsafe {
         let index = index_of(this);
-        if inspect::handle(index).is_closed {
+        if !inspect::force_close(index) {
             return Err(error(PyExc_ValueError, "the handle is closed already"));
         }
-        inspect::force_close(index);
         if PyErr_Occurred().is_null() { none() } else { Err(PythonError) }
     }
 }
@@ -423,10 +423,12 @@ unsafe fn force_close(this: *mut PyObject, _none: *mut PyObject) -> Result<Owned
 unsafe fn text_of_handle(this: *mut PyObject) -> Result<Owned> {
     // SAFETY: CPython passes an instance. The object may be closed while its repr() runs, so we take a reference.
     unsafe {
-        let handle = inspect::handle(index_of(this));
-        let object = kept(handle.object)?;
-        let what =
-            if handle.is_closed { "CLOSED".into() } else { format!("for {}", host::repr_or_address(object.as_ptr())) };
+        let index = index_of(this);
+        let what = match inspect::object(index) {
+            HPy::NULL => "CLOSED".into(),
+            object => format!("for {}", host::repr_or_address(owned(object)?.as_ptr())),
+        };
+        let handle = inspect::handle(index);
         Owned::str(&format!("<DebugHandle {:#x} {what}>\n{}", handle.id, handle.story))
     }
 }

@@ -32,8 +32,13 @@ pub unsafe fn context(level: usize) -> Result<*mut HPyContext> {
                 PyErr_SetObject(PyExc_ValueError, message.as_ptr());
                 return Err(PythonError);
             }
-            tell_at_exit()?;
-            STARTED.store(true, Ordering::Release);
+            // Two threads may have come here.
+            if !STARTED.swap(true, Ordering::AcqRel)
+                && let Err(error) = tell_at_exit()
+            {
+                STARTED.store(false, Ordering::Release);
+                return Err(error);
+            }
         }
         let ctx = hpy_debug::context(hpy_cpython::context::below_layers()?, &HOST, level);
         if ctx.is_null() { Err(PythonError) } else { Ok(ctx) }
