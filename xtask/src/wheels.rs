@@ -18,7 +18,7 @@ const PACKAGES: [(&str, &str); 3] =
 /// Build the runtime's wheel for each Python, and one wheel of each example and port for all of them, and test them as installed
 #[derive(clap::Args)]
 pub struct Options {
-    /// For this version, such as 3.11 (may be repeated; default: every CPython that is found)
+    /// For this version, such as 3.11 or 3.13t (may be repeated; default: every CPython that is found)
     #[arg(long = "python", value_name = "VERSION")]
     pythons: Vec<String>,
     /// The folder for the wheels (default: target/wheelhouse)
@@ -243,6 +243,7 @@ impl Fresh<'_> {
                 .arg(path)
                 .current_dir(&dir)
                 .env("PYTHONDONTWRITEBYTECODE", "1")
+                .env_remove("PYTHON_GIL")
                 .env_remove("PYTHONPATH");
             let summary = output(&mut command)?;
             println!("  {what}: {}", summary.lines().last().unwrap_or_default());
@@ -253,7 +254,7 @@ impl Fresh<'_> {
         }
         let nothing = if cfg!(windows) { "nul" } else { "/dev/null" };
         pytest("ujson's own", ujson.join("tests/test_ujson.py"), &["-c", nothing])?;
-        run(Command::new(&python).args(["-I", "-c", SHOW]))
+        run(Command::new(&python).args(["-I", "-W", "error", "-c", SHOW]))
     }
 
     fn install(&self, python: &Path) -> Command {
@@ -272,9 +273,12 @@ impl Fresh<'_> {
     }
 }
 
-/// Printed in each environment: the binary was imported by its own entry, and not by the stub.
+/// Printed in each environment: the binary was imported by its own entry, and not by the stub; and where the GIL can be off, it is.
 const SHOW: &str = "
-import hpy.universal, os, wordcount
-print('  hpy', *hpy.universal.get_version(), type(wordcount.__loader__).__name__, os.path.basename(wordcount.__file__))
-assert type(wordcount.__loader__).__name__ == 'ExtensionFileLoader'
+import hpy.universal, os, piconumpy, sys, sysconfig, ujson, wordcount
+gil = getattr(sys, '_is_gil_enabled', lambda: True)()
+loader = type(wordcount.__loader__).__name__
+print('  hpy', *hpy.universal.get_version(), loader, os.path.basename(wordcount.__file__), 'with the GIL' if gil else 'without the GIL')
+assert loader == 'ExtensionFileLoader'
+assert gil != bool(sysconfig.get_config_var('Py_GIL_DISABLED'))
 ";

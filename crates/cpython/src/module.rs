@@ -1,6 +1,6 @@
 //! Modules: CPython's definition from an extension's.
 
-use core::ffi::{CStr, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;
 use core::ptr::{null, null_mut};
 
@@ -112,21 +112,23 @@ unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef, gil: Gil)
     if creates && others {
         return Err(create_stands_alone(c"of the other fields are not set to their default value"));
     }
-    Ok(PyModuleDef { m_doc: hpydef.doc, m_methods: methods.leak(), m_slots: slots.leak(), ..EMPTY })
+    Ok(PyModuleDef { m_doc: hpydef.doc, m_methods: methods.leak(), m_slots: slots.leak(), ..empty(null()) })
 }
 
-/// A definition without anything in it: names come from the import system, and there is no state.
-const EMPTY: PyModuleDef = PyModuleDef {
-    m_base: PyModuleDef_HEAD_INIT,
-    m_name: null(),
-    m_doc: null(),
-    m_size: 0,
-    m_methods: null_mut(),
-    m_slots: null_mut(),
-    m_traverse: None,
-    m_clear: None,
-    m_free: None,
-};
+/// A definition without anything in it: there is no state, and where the name is null, the import system has it.
+pub const fn empty(name: *const c_char) -> PyModuleDef {
+    PyModuleDef {
+        m_base: PyModuleDef_HEAD_INIT,
+        m_name: name,
+        m_doc: null(),
+        m_size: 0,
+        m_methods: null_mut(),
+        m_slots: null_mut(),
+        m_traverse: None,
+        m_clear: None,
+        m_free: None,
+    }
+}
 
 fn defines(hpydef: &HPyModuleDef) -> Result<Array<*mut HPyDef>> {
     let mut defines = Array::new();
@@ -153,7 +155,7 @@ pub unsafe fn importable(hpydef: &HPyModuleDef, create: CreateModule, gil: Gil) 
             all.push(slot)?;
         }
     }
-    Ok(PyModuleDef { m_slots: all.leak(), ..EMPTY })
+    Ok(PyModuleDef { m_slots: all.leak(), ..empty(null()) })
 }
 
 /// Gives a module, as a new reference, for a spec and a definition.

@@ -19,8 +19,8 @@ struct Known {
 }
 
 thread_local! {
-    /// A value that is known to have been in the field that is being loaded; 0 for none.
-    pub static VOUCHED_FOR: Cell<isize> = const { Cell::new(0) };
+    /// Where the field lies that is being loaded, if that is known, else 0.
+    pub static LOADED_FROM: Cell<usize> = const { Cell::new(0) };
 }
 
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);

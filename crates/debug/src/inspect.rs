@@ -63,12 +63,12 @@ pub unsafe fn innermost(ctx: *mut HPyContext, h: HPy) -> HPy {
     slot::of(h._i).filter(is_open).map_or(HPy::NULL, |(_, slot)| HPy { _i: slot.inner.load(Relaxed) })
 }
 
-/// Calls `load`, which loads a value that was read from a field of the right object when nobody could store to it. By now the field
-/// may have another one.
-pub fn vouch_for<T>(value: HPyField, load: impl FnOnce() -> T) -> T {
-    let before = fields::VOUCHED_FOR.replace(value._i);
+/// Calls `load`, which loads a value that was read from this field when nobody could store to it. By now the field may have another
+/// one.
+pub fn loading_from<T>(field: *const HPyField, load: impl FnOnce() -> T) -> T {
+    let before = fields::LOADED_FROM.replace(field.addr());
     let result = load();
-    fields::VOUCHED_FOR.set(before);
+    fields::LOADED_FROM.set(before);
     result
 }
 

@@ -585,14 +585,16 @@ pub unsafe fn lies_in(of: &Type, data: usize, value: isize) -> bool {
 /// next misuse of the kind in this thread finds as the last one left them.
 pub fn nothing() -> *mut c_void {
     #[repr(align(64))]
-    struct Nothing([u8; 4096]);
+    struct Nothing {
+        _zeroes: [u8; 4096],
+    }
 
     thread_local! {
         static NOTHING: Cell<*mut Nothing> = const { Cell::new(null_mut()) };
     }
     // It stays when the thread ends: the extension may have kept the address.
     if NOTHING.get().is_null() {
-        NOTHING.set(Box::into_raw(Box::new(Nothing([0; 4096]))));
+        NOTHING.set(Box::into_raw(Box::new(Nothing { _zeroes: [0; 4096] })));
     }
     NOTHING.get().cast()
 }

@@ -1,6 +1,6 @@
 //! CPython without the GIL: what binaries are given there that have declared that they need none, and what is done for the others.
 
-use core::ffi::CStr;
+use core::cell::UnsafeCell;
 use core::mem::size_of;
 use core::ptr::null_mut;
 
@@ -8,10 +8,11 @@ use hpy_abi::*;
 use hpy_cpython::context::is_universal;
 use hpy_cpython::handle::{to_handle, to_object};
 use hpy_cpython::lock;
-use hpy_cpython::module::Result;
+use hpy_cpython::module::{self, Result};
 use hpy_debug::inspect;
 use pyo3_ffi::*;
 
+use crate::Static;
 use crate::owned::Owned;
 
 /// Called before a binary's first function. Hands over what it needs without the GIL if it has declared that it is right without;
@@ -20,12 +21,12 @@ use crate::owned::Owned;
 /// # Safety
 /// The function is the binary's, `name` the module's full name; the caller holds the interpreter.
 pub unsafe fn prepare(set_threading: Option<SetThreading>, name: *mut PyObject) -> Result<()> {
-    // SAFETY: as this function's; the struct is static.
+    // SAFETY: as this function's.
     unsafe {
-        match set_threading {
-            Some(set_threading) => set_threading(&THREADING),
-            None => turn_gil_on(name)?,
+        if set_threading.is_none() {
+            turn_gil_on(name)?;
         }
+        hand_over(set_threading);
     }
     Ok(())
 }
@@ -53,19 +54,7 @@ unsafe fn turn_gil_on(name: *mut PyObject) -> Result<()> {
 }
 
 /// A module that does not say that it needs no GIL. Nothing else is in it.
-static WITHOUT_DECLARATION: crate::Static<PyModuleDef> = crate::Static(core::cell::UnsafeCell::new(PyModuleDef {
-    m_base: PyModuleDef_HEAD_INIT,
-    m_name: WITHOUT_DECLARATION_NAME.as_ptr(),
-    m_doc: core::ptr::null(),
-    m_size: 0,
-    m_methods: null_mut(),
-    m_slots: null_mut(),
-    m_traverse: None,
-    m_clear: None,
-    m_free: None,
-}));
-
-const WITHOUT_DECLARATION_NAME: &CStr = c"_loaded_by_hpy";
+static WITHOUT_DECLARATION: Static<PyModuleDef> = Static(UnsafeCell::new(module::empty(c"_loaded_by_hpy".as_ptr())));
 
 /// What `hpy._gil` imports.
 #[allow(non_snake_case)]
@@ -91,7 +80,7 @@ unsafe extern "C" fn field_load(ctx: *mut HPyContext, source_object: HPy, source
             return to_handle(value);
         }
         let field = HPyField { _i: to_handle(value)._i };
-        let h = inspect::vouch_for(field, || ((*ctx).ctx_Field_Load)(ctx, source_object, field));
+        let h = inspect::loading_from(source_field, || ((*ctx).ctx_Field_Load)(ctx, source_object, field));
         Py_XDECREF(value);
         h
     }

@@ -27,8 +27,8 @@ pub unsafe fn copy(call: Call, h: HPy, contents: *const c_char, size: usize) -> 
     // SAFETY: as this function's.
     let bytes = unsafe { core::slice::from_raw_parts(contents.cast::<u8>(), size) };
     slot.change_extra(|extra| {
-        // SAFETY: copies of an open handle can be read, and are as long as said.
         let is_same = |&&(copy, length): &&(*const u8, usize)| {
+            // SAFETY: copies of an open handle can be read, and are as long as said.
             length == size + 1 && unsafe { core::slice::from_raw_parts(copy, size) } == bytes
         };
         if let Some((copy, _)) = extra.copies.iter().find(is_same) {

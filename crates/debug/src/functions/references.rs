@@ -102,15 +102,16 @@ unsafe fn owns(call: Call, target: HPy, field: *mut HPyField) -> bool {
 
 /// Whether a value may be loaded as that of a field of this object.
 unsafe fn may_load(call: Call, source: HPy, field: HPyField) -> bool {
-    if fields::VOUCHED_FOR.get() == field._i {
-        return true;
-    }
     // SAFETY: as above.
     unsafe {
         if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
             return true;
         }
         let Some((of, data)) = structs::of(call, source) else { return true };
+        let from = fields::LOADED_FROM.get();
+        if (data..data + of.size).contains(&from) && fields::owner_of(from) == Some(data) {
+            return true;
+        }
         if !of.followed || fields::holds(data, field._i) || structs::member_holds(of, data, field._i) {
             return true;
         }
