@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,13 @@ def run(code, debug=None):
     )
 
 
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
 def build(source, abi="universal"):
-    return str(compile_file(expand(source, "mod"), "mod", abi))
+    # Without the GIL, binaries that need none load fields and globals in another way.
+    flags = ("-DHPY_MOD_GIL_NOT_USED",) if FREE_THREADED else ()
+    return str(compile_file(expand(source, "mod"), "mod", abi, flags))
 
 
 def attempting(source, code, abi="universal", detect=False):
@@ -102,7 +108,10 @@ def check_left(text, case):
 
 
 def of(*ways):
-    return pytest.mark.parametrize("case", [each for each in CASES if each.seen in ways], ids=lambda case: case.name)
+    # In a binary that needs no GIL, loading an empty field is no misuse: another thread may have emptied it.
+    fine = ["D020-empty-field"] if FREE_THREADED else []
+    cases = [each for each in CASES if each.seen in ways and each.name not in fine]
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """HPY_MOD_GIL_NOT_USED, and extensions that many threads use at once: with the GIL, and in anger without it."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from snippet import REFERENCE, compile_file, expand, make_importable
+from snippet import CACHE, REFERENCE, compile_file, expand, make_importable
 
 pytestmark = [
     pytest.mark.skipif(REFERENCE, reason="0.9.0 knows no CPython without the GIL"),
@@ -293,7 +294,8 @@ ANGER = """
 
     class Thing:
         alive = 0
-        lock = threading.Lock()
+        # A collection can come while it is held.
+        lock = threading.RLock()
         def __init__(self, name=None):
             self.name = name
             with Thing.lock:
@@ -535,9 +537,8 @@ def test_loading_at_once(tmp_path, how):
 
 @pytest.mark.parametrize("abi", ABIS)
 def test_what_the_macros_do_elsewhere(tmp_path, abi):
-    """With a GIL as well, in C and in C++: loads, stores, and empty fields."""
-    source = expand(textwrap.dedent(SHARED), "mod")
-    binary = compile_file(source, "mod", abi, DECLARED)
+    """With a GIL as well: loads, stores, and empty fields."""
+    binary = compile_file(expand(textwrap.dedent(SHARED), "mod"), "mod", abi, DECLARED)
     if abi == "cpython":
         shutil.copy(binary, tmp_path / ("mod" + SUFFIX))
     else:
@@ -561,8 +562,8 @@ def test_what_the_macros_do_elsewhere(tmp_path, abi):
 
 @pytest.mark.parametrize("abi", ABIS)
 @pytest.mark.parametrize("language", ["c", "c++"])
-def test_two_files(abi, language):
-    """The headers with the declaration compile in each language."""
+def test_both_languages(abi, language):
+    """The headers with the declaration compile, without a warning."""
     source = """
         #include <hpy.h>
         typedef struct { HPyField field; } Data;
@@ -577,8 +578,28 @@ def test_two_files(abi, language):
             HPy_Close(ctx, h);
             return HPyGlobal_Load(ctx, globals[0]);
         }
-        static HPyModuleDef moduledef = {};
+        static HPyModuleDef moduledef = { .size = 0 };
         HPy_MODINIT(mod, moduledef)
     """
-    source = textwrap.dedent(source) if language == "c++" else textwrap.dedent(source).replace("{};", "{ .size = 0 };")
-    compile_file(source, "mod", abi, DECLARED, language)
+    if language == "c++":
+        source = source.replace("{ .size = 0 }", "{}")
+    compile_file(textwrap.dedent(source), "mod", abi, DECLARED, language)
+
+
+def test_files_of_a_binary_share_what_the_runtime_hands_over(tmp_path):
+    second = "#include <hpy.h>\nint second(void);\nint second(void) { return _HPy_threading != NULL; }\n"
+    path = CACHE / f"second-{hashlib.sha256(second.encode()).hexdigest()[:16]}.c"
+    path.write_text(second)
+    source = expand(
+        'int second(void);\nFUNC_NOARGS(both) { return HPy_BuildValue(ctx, "ii", _HPy_threading != NULL, second()); }', "mod"
+    )
+    binary = compile_file(source, "mod", "universal", (*DECLARED, str(path)))
+    for how in ("own", "stub"):
+        folder = tmp_path / how
+        folder.mkdir()
+        if how == "own":
+            shutil.copy(binary, folder / ("mod" + SUFFIX))
+        else:
+            make_importable(binary, folder)
+        run = python(folder, "import mod; print(*mod.both())", "-W", "error")
+        assert (run.returncode, run.stdout, run.stderr) == (0, f"{int(FREE_THREADED)} {int(FREE_THREADED)}\n", "")

@@ -101,6 +101,35 @@ def test_a_base_made_in_python_with_a_dict(run_snippet):
     assert (run.returncode, run.stderr) == (0, "")
 
 
+@pytest.mark.differs("0.9.0 has the dict of the first base lie upon the object, as PyType_FromSpecWithBases does")
+def test_a_base_whose_own_base_has_a_dict(run_snippet):
+    run = run_snippet(
+        POINTS,
+        """
+        import gc
+
+        class Python:
+            pass
+
+        for bases in ((Python, mod.Point), (mod.Point, Python)):
+            for make in (mod.make_Made, mod.make_MadeWithout):
+                cls = mod.make_MadeWithout((make(bases),))
+                instances = [cls() for _ in range(10)]
+                for number, instance in enumerate(instances):
+                    instance.x, instance.y = number, 1
+                    try:
+                        instance.other = [instance]
+                    except AttributeError:
+                        assert cls.__dictoffset__ == 0, cls.__dictoffset__
+                gc.collect()
+                assert [instance.sum() for instance in instances] == list(range(1, 11))
+                del instance, instances
+                gc.collect()
+        """,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_a_base_made_in_python_without_a_dict(mod):
     class Python:
         __slots__ = ()

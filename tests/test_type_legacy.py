@@ -348,3 +348,37 @@ def test_subclasses_of_a_collected_legacy_type(snippet):
         assert instance(1) == (instance, 1)
 
     assert_balanced(use, value, Sub)
+
+
+def test_an_object_in_the_struct_of_a_legacy_base(snippet):
+    mod = snippet("""
+        typedef struct { PyObject_HEAD long before; HPyField value; long behind; } Base;
+        HPyDef_MEMBER(Base_before, "before", HPyMember_LONG, offsetof(Base, before))
+        HPyDef_MEMBER(Base_value, "value", HPyMember_OBJECT, offsetof(Base, value))
+        HPyDef_MEMBER(Base_behind, "behind", HPyMember_LONG, offsetof(Base, behind))
+        static HPyDef *base_defines[] = { &Base_before, &Base_value, &Base_behind, NULL };
+        static HPyType_Spec base_spec = {
+            .name = "mod.Base", .basicsize = sizeof(Base), .builtin_shape = HPyType_BuiltinShape_Legacy,
+            .flags = HPy_TPFLAGS_DEFAULT | HPy_TPFLAGS_BASETYPE, .defines = base_defines,
+        };
+        /* Has no struct of its own, so the base's is where the base has it. */
+        static HPyType_Spec derived_spec = { .name = "mod.Derived", .builtin_shape = HPyType_BuiltinShape_Object };
+
+        HPyDef_SLOT(init, HPy_mod_exec)
+        static int init_impl(HPyContext *ctx, HPy module)
+        {
+            HPy base = HPyType_FromSpec(ctx, &base_spec, NULL);
+            if (HPy_IsNull(base))
+                return -1;
+            HPyType_SpecParam params[] = { { HPyType_SpecParam_Base, base }, { 0, HPy_NULL } };
+            int added = HPyHelpers_AddType(ctx, module, "Derived", &derived_spec, params);
+            HPy_Close(ctx, base);
+            return added ? 0 : -1;
+        }
+    """)
+    instance = mod.Derived()
+    instance.before, instance.behind = 3, 4
+    assert instance.value is None
+    instance.value = "hi"
+    assert (instance.before, instance.value, instance.behind) == (3, "hi", 4)
+    instance.value = None

@@ -11,11 +11,14 @@
 #define HPY_FREE_THREADING_H
 
 #ifndef HPY_ABI_CPYTHON
-/* What a runtime without a GIL hands over to such a binary. Whatever is new comes last, with a higher `size`. */
+/* What a runtime without a GIL hands over to such a binary. The first two return 0 with a new handle, or null for what is empty, in
+   *h. Or they return 1 with the value in *value, which is then to be loaded by the function of the context and released after that;
+   or -1 if it is only to be loaded. Whatever is new comes last, with a higher `size`. */
 typedef struct {
     uint32_t size;
-    HPy (*field_load)(HPyContext *ctx, HPy source_object, const HPyField *source_field);
-    HPy (*global_load)(HPyContext *ctx, const HPyGlobal *global);
+    int (*field_load)(HPyContext *ctx, HPy source_object, const HPyField *source_field, HPy *h, HPyField *value);
+    int (*global_load)(HPyContext *ctx, const HPyGlobal *global, HPy *h, HPyGlobal *value);
+    void (*release)(intptr_t value);
 } _HPyThreading;
 #endif
 
@@ -27,28 +30,54 @@ typedef struct {
 #  endif
 /* Null where there is a GIL. */
 _HPy_ONE_PER_BINARY const _HPyThreading *_HPy_threading = NULL;
-#  define _HPy_LOAD_WITHOUT_GIL(function, ...) \
-      if (_HPy_threading != NULL)              \
-          return _HPy_threading->function(__VA_ARGS__)
 #elif defined(Py_GIL_DISABLED)
 /* A new handle, or null if it is empty. */
-HPyAPI_HELPER HPy _HPy_without_gil_field_load(HPyContext *ctx, HPy source_object, const HPyField *source_field);
-HPyAPI_HELPER HPy _HPy_without_gil_global_load(HPyContext *ctx, const HPyGlobal *global);
-#  define _HPy_LOAD_WITHOUT_GIL(function, ...) return _HPy_without_gil_##function(__VA_ARGS__)
-#else
-#  define _HPy_LOAD_WITHOUT_GIL(function, ...)
+HPyAPI_HELPER HPy _HPy_field_load(HPy source_object, const HPyField *source_field);
+HPyAPI_HELPER HPy _HPy_global_load(const HPyGlobal *global);
 #endif
 
 HPyAPI_FUNC HPy _HPyField_LoadShared(HPyContext *ctx, HPy source_object, const HPyField *source_field)
 {
-    _HPy_LOAD_WITHOUT_GIL(field_load, ctx, source_object, source_field);
+#ifndef HPY_ABI_CPYTHON
+    if (_HPy_threading != NULL) {
+        HPy h = HPy_NULL;
+        HPyField value = HPyField_NULL;
+        int is_left = _HPy_threading->field_load(ctx, source_object, source_field, &h, &value);
+        if (is_left != 0)
+            h = HPyField_Load(ctx, source_object, value);
+        if (is_left > 0)
+            _HPy_threading->release(value._i);
+        return h;
+    }
+#elif defined(Py_GIL_DISABLED)
+    (void)ctx;
+    return _HPy_field_load(source_object, source_field);
+#endif
+#if !defined(HPY_ABI_CPYTHON) || !defined(Py_GIL_DISABLED)
     return HPyField_IsNull(*source_field) ? HPy_NULL : HPyField_Load(ctx, source_object, *source_field);
+#endif
 }
 
 HPyAPI_FUNC HPy _HPyGlobal_LoadShared(HPyContext *ctx, const HPyGlobal *global)
 {
-    _HPy_LOAD_WITHOUT_GIL(global_load, ctx, global);
+#ifndef HPY_ABI_CPYTHON
+    if (_HPy_threading != NULL) {
+        HPy h = HPy_NULL;
+        HPyGlobal value = _hgconv(0);
+        int is_left = _HPy_threading->global_load(ctx, global, &h, &value);
+        if (is_left != 0)
+            h = HPyGlobal_Load(ctx, value);
+        if (is_left > 0)
+            _HPy_threading->release(value._i);
+        return h;
+    }
+#elif defined(Py_GIL_DISABLED)
+    (void)ctx;
+    return _HPy_global_load(global);
+#endif
+#if !defined(HPY_ABI_CPYTHON) || !defined(Py_GIL_DISABLED)
     return HPyGlobal_Load(ctx, *global);
+#endif
 }
 
 #define HPyField_Load(ctx, source_object, source_field) _HPyField_LoadShared(ctx, source_object, &(source_field))

@@ -65,11 +65,11 @@ pub fn run_all(root: &Path, options: &Options) -> Result<(), String> {
             "cpython" => &["--abi", "universal", "--mode", "universal"],
             _ => &["--abi", "universal"],
         };
-        let run = |more: &[&str]| suite(root, &environment, reference.as_ref(), options, &[variants, more].concat());
-        let mut result = run(&[]);
+        let mut result = suite(root, &environment, reference.as_ref(), options, variants);
         if interpreter.is_free_threaded() && options.pytest.is_empty() {
             // Once a second thread has run, 3.13 keeps all classes. pytest's workers have one.
-            result = result.and(run(&["-m", "frees_classes", "--numprocesses=0"]));
+            let alone = [variants, &["-m", "frees_classes", "--numprocesses=0"]].concat();
+            result = result.and(suite(root, &environment, reference.as_ref(), options, &alone));
         }
         // One interpreter's failures are no reason not to know those of the others.
         if result.is_err() {
@@ -109,6 +109,9 @@ fn suite(
     pytest.args(defaults).args(&options.pytest).current_dir(root);
     if !options.pytest.iter().any(|argument| argument.starts_with("tests")) {
         pytest.arg("tests");
+    }
+    if defaults.contains(&"frees_classes") {
+        pytest.env("HPY_TEST_CLASSES", "have to be freed");
     }
     if environment.interpreter.is_free_threaded() {
         // Most binaries of the suite have not declared that they need none. Tests about that set it themselves.

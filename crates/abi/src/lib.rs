@@ -87,10 +87,15 @@ pub type SetThreading = unsafe extern "C" fn(*const HPyThreading);
 pub struct HPyThreading {
     /// Of the struct, in bytes.
     pub size: u32,
-    /// A new handle, or null for an empty field.
-    pub field_load: unsafe extern "C" fn(*mut HPyContext, HPy, *const HPyField) -> HPy,
-    /// A new handle, or null for an empty global.
-    pub global_load: unsafe extern "C" fn(*mut HPyContext, *const HPyGlobal) -> HPy,
+    /// 0 and a new handle, or null for an empty field; or 1 and a value, which the binary loads by the function of its context and
+    /// releases then, or -1 and one that it only loads.
+    pub field_load:
+        unsafe extern "C" fn(*mut HPyContext, HPy, *const HPyField, *mut HPy, *mut HPyField) -> core::ffi::c_int,
+    /// The same for a global.
+    pub global_load:
+        unsafe extern "C" fn(*mut HPyContext, *const HPyGlobal, *mut HPy, *mut HPyGlobal) -> core::ffi::c_int,
+    /// Of a value that was given with 1.
+    pub release: unsafe extern "C" fn(isize),
 }
 
 /// Where the function lies that takes one, in a capsule of this name. It gives CPython's definition of the module, or null with an

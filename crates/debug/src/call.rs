@@ -37,6 +37,15 @@ enum Found {
     Foreign,
 }
 
+fn what_it_is(slot: &Slot) -> &'static str {
+    match slot.state().kind {
+        Kind::Tracker => "a tracker",
+        Kind::ThreadState => "a thread state",
+        Kind::ListBuilder | Kind::TupleBuilder => "a builder",
+        _ => "a handle",
+    }
+}
+
 fn find(value: isize, here: Place) -> Found {
     let Some((token, slot)) = slot::of(value) else {
         return Found::Foreign;
@@ -210,12 +219,14 @@ impl Call {
     pub fn refuse<T>(self, value: isize, position: usize, wanted: &str) -> Option<T> {
         let (misuse, what, slot) = match find(value, self.thread.place()) {
             _ if value == 0 => (Misuse::NullHandle, "null".to_string(), None),
-            Found::OtherThread(slot) => (Misuse::OtherThread, format!("a {wanted} of another thread"), Some(slot)),
+            Found::OtherThread(slot) => {
+                (Misuse::OtherThread, format!("{} of another thread", what_it_is(slot)), Some(slot))
+            }
             Found::OtherInterpreter(slot) => {
-                (Misuse::OtherInterpreter, format!("a {wanted} of another interpreter"), Some(slot))
+                (Misuse::OtherInterpreter, format!("{} of another interpreter", what_it_is(slot)), Some(slot))
             }
             // It was open a moment ago.
-            Found::Closed(slot) if wanted == "handle" => {
+            Found::Closed(slot) if wanted == "handle" && matches!(slot.state().kind, Kind::Handle | Kind::Argument) => {
                 (Misuse::UseAfterClose, "a closed handle".to_string(), Some(slot))
             }
             Found::LongClosed if wanted == "handle" => {
@@ -223,12 +234,7 @@ impl Call {
             }
             Found::Open(slot) => (Misuse::InventedHandle, format!("a handle instead of a {wanted}"), Some(slot)),
             Found::Other(slot) => {
-                let kind = match slot.state().kind {
-                    Kind::Tracker => "a tracker",
-                    Kind::ThreadState => "a thread state",
-                    _ => "a builder",
-                };
-                (Misuse::InventedHandle, format!("{kind} instead of a {wanted}"), Some(slot))
+                (Misuse::InventedHandle, format!("{} instead of a {wanted}", what_it_is(slot)), Some(slot))
             }
             // SAFETY: the thread holds the interpreter.
             _ if unsafe { self.is_in_member(value) } => {

@@ -63,13 +63,20 @@ pub unsafe fn innermost(ctx: *mut HPyContext, h: HPy) -> HPy {
     slot::of(h._i).filter(is_open).map_or(HPy::NULL, |(_, slot)| HPy { _i: slot.inner.load(Relaxed) })
 }
 
-/// Calls `load`, which loads a value that was read from this field when nobody could store to it. By now the field may have another
+/// Whether a value is, or was, a handle of debug mode.
+pub fn is_handle(value: isize) -> bool {
+    slot::Token::decode(value).is_some()
+}
+
+/// The extension is about to load a value that was read from this field when nobody could store to it. By now the field may have another
 /// one.
-pub fn loading_from<T>(field: *const HPyField, load: impl FnOnce() -> T) -> T {
-    let before = fields::LOADED_FROM.replace(field.addr());
-    let result = load();
-    fields::LOADED_FROM.set(before);
-    result
+pub fn loads_from(field: *const HPyField) {
+    fields::LOADED_FROM.set(field.addr());
+}
+
+/// It has done so.
+pub fn has_loaded() {
+    fields::LOADED_FROM.set(0);
 }
 
 pub(crate) fn defer(report: Report) {

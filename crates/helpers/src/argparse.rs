@@ -116,6 +116,15 @@ pub unsafe extern "C" fn _HPyArg_ParseKeywordsDictArray(
     is_success(parser.and_then(parse))
 }
 
+#[cold]
+#[inline(never)]
+fn no_format(context: Context, function: &CStr) -> Raised {
+    let mut message = Message::new();
+    message.push(function.to_bytes());
+    message.push(b" got NULL as format");
+    context.raise_message(context.system_error(), message)
+}
+
 /// Whether the units end at this byte: what follows is for error messages.
 fn ends(byte: u8) -> bool {
     matches!(byte, 0 | b':' | b';')
@@ -190,6 +199,7 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     /// # Safety
     /// `fmt` is null or a C string, `args` has `nargs` handles, `outputs` as many pointers as were counted.
+    #[inline(always)]
     unsafe fn new(
         context: Context,
         function: &CStr,
@@ -199,10 +209,7 @@ impl<'a> Parser<'a> {
         outputs: *const *mut c_void,
     ) -> Result<Parser<'a>, Raised> {
         if fmt.is_null() {
-            let mut message = Message::new();
-            message.push(function.to_bytes());
-            message.push(b" got NULL as format");
-            return Err(context.raise_message(context.system_error(), message));
+            return Err(no_format(context, function));
         }
         // SAFETY: it is not null, so it is a C string.
         let format = unsafe { Reader::new(fmt) };
@@ -441,7 +448,9 @@ impl<'a> Parser<'a> {
     unsafe fn is_named(&self, given: &Owned, name: *const c_char) -> Result<bool, Raised> {
         if let Ok((text, length)) = self.context.utf8(given.handle()) {
             // SAFETY: as this function's; the text has `length` bytes.
-            return unsafe { Ok(CStr::from_ptr(name).to_bytes() == core::slice::from_raw_parts(text.cast(), length)) };
+            let (mut name, text) = unsafe { (Reader::new(name), core::slice::from_raw_parts(text.cast(), length)) };
+            // Names are short: calls of libc's functions would take longer.
+            return Ok(text.iter().all(|&byte| name.eat(byte)) && name.peek() == 0);
         }
         // No text of UTF-8, or no text: then it decides itself what it equals.
         self.context.clear();

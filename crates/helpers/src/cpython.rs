@@ -47,18 +47,14 @@ pub unsafe extern "C" fn _HPyType_Traverse(
 
 /// `HPyField_Load` where there is no GIL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn _HPy_without_gil_field_load(
-    _ctx: *mut HPyContext,
-    source_object: HPy,
-    source_field: *const HPyField,
-) -> HPy {
+pub unsafe extern "C" fn _HPy_field_load(source_object: HPy, source_field: *const HPyField) -> HPy {
     // SAFETY: the caller's object and a field of it.
     unsafe { to_handle(lock::load_field(to_object(source_object), source_field)) }
 }
 
 /// `HPyGlobal_Load` where there is no GIL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn _HPy_without_gil_global_load(_ctx: *mut HPyContext, global: *const HPyGlobal) -> HPy {
+pub unsafe extern "C" fn _HPy_global_load(global: *const HPyGlobal) -> HPy {
     // SAFETY: the caller's global.
     unsafe { to_handle(lock::load_global(global)) }
 }

@@ -37,8 +37,8 @@ hide! {
     "_HPyModule_Init"
     "_HPyModule_CheckCreated"
     "_HPyType_Traverse"
-    "_HPy_without_gil_field_load"
-    "_HPy_without_gil_global_load"
+    "_HPy_field_load"
+    "_HPy_global_load"
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! CPython without the GIL: what binaries are given there that have declared that they need none, and what is done for the others.
 
 use core::cell::UnsafeCell;
+use core::ffi::c_int;
 use core::mem::size_of;
 use core::ptr::null_mut;
 
@@ -13,6 +14,7 @@ use hpy_debug::inspect;
 use pyo3_ffi::*;
 
 use crate::Static;
+use crate::interpreter::holds_interpreter;
 use crate::owned::Owned;
 
 /// Called before a binary's first function. Hands over what it needs without the GIL if it has declared that it is right without;
@@ -64,37 +66,69 @@ pub extern "C" fn PyInit__loaded_by_hpy() -> *mut PyObject {
     unsafe { PyModuleDef_Init(WITHOUT_DECLARATION.0.get()) }
 }
 
-static THREADING: HPyThreading = HPyThreading { size: size_of::<HPyThreading>() as u32, field_load, global_load };
+static THREADING: HPyThreading =
+    HPyThreading { size: size_of::<HPyThreading>() as u32, field_load, global_load, release };
 
-// What is loaded has got a reference of its own before it is seen by the function of a mode, which may run code that stores.
+/// What the binary has to do with the value that it is given.
+const NOTHING: c_int = 0;
+const LOAD_AND_RELEASE: c_int = 1;
+const LOAD: c_int = -1;
 
-unsafe extern "C" fn field_load(ctx: *mut HPyContext, source_object: HPy, source_field: *const HPyField) -> HPy {
-    // SAFETY: the caller's field is in the struct of its object, unless debug mode has something to say.
+// In a mode, the mode's function does the loading, called from the extension's own line. The value has got a reference of its own before
+// that, as the function may run code that stores. What the mode has something to say about, such as a thread that has left Python, is left
+// to it as it is.
+
+unsafe extern "C" fn field_load(
+    ctx: *mut HPyContext,
+    source_object: HPy,
+    source_field: *const HPyField,
+    h: *mut HPy,
+    value: *mut HPyField,
+) -> c_int {
+    // SAFETY: the caller's field is in the struct of its object, unless debug mode has something to say; the results are variables.
     unsafe {
-        let owner = to_object(inspect::innermost(ctx, source_object));
-        let value = match owner.is_null() {
-            false => lock::load_field(owner, source_field),
-            true => null_mut(),
-        };
-        if is_universal(ctx) || !owner.is_null() && value.is_null() {
-            return to_handle(value);
+        if is_universal(ctx) {
+            *h = to_handle(lock::load_field(to_object(source_object), source_field));
+            return NOTHING;
         }
-        let field = HPyField { _i: to_handle(value)._i };
-        let h = inspect::loading_from(source_field, || ((*ctx).ctx_Field_Load)(ctx, source_object, field));
-        Py_XDECREF(value);
-        h
+        let held = holds_interpreter();
+        let owner = if held { to_object(inspect::innermost(ctx, source_object)) } else { null_mut() };
+        if owner.is_null() || inspect::is_handle((*source_field)._i) {
+            *value = *source_field;
+            return LOAD;
+        }
+        *value = HPyField { _i: to_handle(lock::load_field(owner, source_field))._i };
+        if *value == HPyField::NULL {
+            return NOTHING;
+        }
+        inspect::loads_from(source_field);
+        LOAD_AND_RELEASE
     }
 }
 
-unsafe extern "C" fn global_load(ctx: *mut HPyContext, global: *const HPyGlobal) -> HPy {
-    // SAFETY: the caller's global is a variable of the binary.
+unsafe extern "C" fn global_load(
+    ctx: *mut HPyContext,
+    global: *const HPyGlobal,
+    h: *mut HPy,
+    value: *mut HPyGlobal,
+) -> c_int {
+    // SAFETY: the caller's global is a variable of the binary, unless debug mode has something to say; the results are variables.
     unsafe {
-        let value = lock::load_global(global);
         if is_universal(ctx) {
-            return to_handle(value);
+            *h = to_handle(lock::load_global(global));
+            return NOTHING;
         }
-        let h = ((*ctx).ctx_Global_Load)(ctx, HPyGlobal { _i: to_handle(value)._i });
-        Py_XDECREF(value);
-        h
+        if !holds_interpreter() || inspect::is_handle((*global)._i) {
+            *value = *global;
+            return LOAD;
+        }
+        *value = HPyGlobal { _i: to_handle(lock::load_global(global))._i };
+        LOAD_AND_RELEASE
     }
+}
+
+unsafe extern "C" fn release(value: isize) {
+    inspect::has_loaded();
+    // SAFETY: the reference of a value that was given above, or null.
+    unsafe { Py_XDECREF(to_object(HPy { _i: value })) };
 }

@@ -56,9 +56,9 @@ unsafe extern "C" fn import_entry(entry: *const HPyModuleEntry) -> *mut c_void {
 unsafe fn definition(entry: *const HPyModuleEntry) -> Result<*mut PyModuleDef> {
     // SAFETY: as the caller's. The functions are those that the binary exports.
     unsafe {
-        let asked = &*entry;
-        let short_name = CStr::from_ptr(asked.name).to_string_lossy();
-        if let Err(refusal) = check_version(&short_name, asked.major, asked.minor) {
+        // No reference to it: in older binaries it is shorter.
+        let short_name = CStr::from_ptr((*entry).name).to_string_lossy();
+        if let Err(refusal) = check_version(&short_name, (*entry).major, (*entry).minor) {
             let runtime = Owned::new(PyImport_ImportModule(c"hpy.universal".as_ptr()))?;
             let name = Owned::str(&short_name)?;
             return Err(refusal.raise(runtime.as_ptr(), name.as_ptr(), none()?.as_ptr()));
@@ -66,7 +66,7 @@ unsafe fn definition(entry: *const HPyModuleEntry) -> Result<*mut PyModuleDef> {
         if let Some(known) = IMPORTED.find(|known| known.entry == entry) {
             return Ok((&raw const known.def).cast_mut());
         }
-        let hpydef = asked.init.map_or(null_mut(), |init| init());
+        let hpydef = (*entry).init.map_or(null_mut(), |init| init());
         if hpydef.is_null() {
             return Err(error(
                 PyExc_ImportError,
@@ -99,15 +99,15 @@ unsafe fn create_module(spec: *mut PyObject, def: *mut PyModuleDef) -> Result<*m
     };
     // SAFETY: as `create`; the entry is part of the binary, which stays.
     unsafe {
-        let entry = &*imported.entry;
-        let short_name = CStr::from_ptr(entry.name).to_string_lossy();
+        let entry = imported.entry;
+        let short_name = CStr::from_ptr((*entry).name).to_string_lossy();
         let name = Owned::str(&short_name)?;
         let full_name = Owned::new(PyObject_GetAttrString(spec, c"name".as_ptr()))?;
         let os = Owned::new(PyImport_ImportModule(c"os".as_ptr()))?;
         let environment = Owned::new(PyObject_GetAttrString(os.as_ptr(), c"environ".as_ptr()))?;
         let mode = mode_of(full_name.as_ptr(), name.as_ptr(), environment.as_ptr())?;
         let context = context(mode)?;
-        if let Some(set_context) = entry.set_context {
+        if let Some(set_context) = (*entry).set_context {
             set_context(context);
         }
         module::create_only(module_definition(mode, context, &short_name, imported.hpydef)?, spec)

@@ -33,7 +33,7 @@ class Report:
     processor: str = ""
     loads_on: list = field(default_factory=list)
     not_on: list = field(default_factory=list)
-    # Whether importing it leaves the GIL of a free-threaded CPython off; None if its tables do not tell.
+    # Whether importing it leaves the GIL of a free-threaded CPython off; None if its tables do not tell, or it loads on none.
     gil_not_used: Optional[bool] = None
     libraries: list = field(default_factory=list)
     libc: str = ""
@@ -102,7 +102,8 @@ def check_hpy(report, found, entries, pythons, tag):
     hybrid = tag.get("hybrid")
     report.abi = "hybrid" if hybrid else "universal"
     report.made_with = "HPy"
-    report.gil_not_used = f"HPyInitWithoutGIL_{report.module}" in found["exports"]
+    if not hybrid or hybrid.endswith("t"):
+        report.gil_not_used = f"HPyInitWithoutGIL_{report.module}" in found["exports"]
     if name not in entries:
         report.problems.append(f"the file is called {name}, but holds the module {', '.join(entries)}")
     functions = [VERSION_FUNCTION.format(part, report.module) for part in ("major", "minor")]

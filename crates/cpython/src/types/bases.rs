@@ -302,13 +302,14 @@ pub unsafe fn keep_to_base(tp: *mut PyTypeObject, members: &[PyMemberDef]) {
         // SAFETY: names are NUL-terminated; only the end of the list has none.
         members.iter().any(|member| !member.name.is_null() && unsafe { CStr::from_ptr(member.name) } == name)
     };
-    // SAFETY: the type is new and has a base.
+    // SAFETY: the type is new and has a base. Its bases know it already, so nothing is written that stays the same: without a GIL,
+    // another thread may be making an instance.
     unsafe {
         let base = (*tp).tp_base;
-        if !has_own(c"__dictoffset__") {
+        if (*tp).tp_dictoffset != (*base).tp_dictoffset && !has_own(c"__dictoffset__") {
             (*tp).tp_dictoffset = (*base).tp_dictoffset;
         }
-        if !has_own(c"__weaklistoffset__") {
+        if (*tp).tp_weaklistoffset != (*base).tp_weaklistoffset && !has_own(c"__weaklistoffset__") {
             (*tp).tp_weaklistoffset = (*base).tp_weaklistoffset;
         }
         #[cfg(Py_3_11)]

@@ -53,8 +53,7 @@ pub unsafe fn from_spec(
         let result = builder.create(bases.as_ptr(), meta)?;
         // A hybrid extension may ask for these itself.
         const MANAGED: c_uint = 1 << 3 | 1 << 4;
-        let has_several_bases = !bases.as_ptr().is_null() && PyTuple_GET_SIZE(bases.as_ptr()) > 1;
-        if builder.flags & MANAGED == 0 && has_several_bases {
+        if builder.flags & MANAGED == 0 {
             bases::keep_to_base(result.cast(), builder.members.as_slice());
         }
         if let Err(error) = bases::check_inheritance(result.cast(), spec, builder.basicsize) {

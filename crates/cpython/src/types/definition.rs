@@ -15,7 +15,7 @@ use pyo3_ffi::*;
 
 use super::{functions, shape};
 use crate::array::Array;
-use crate::handle::new_ref;
+use crate::handle::{new_ref, to_handle, to_object};
 use crate::lasting::{Entry, Lasting, zeroed};
 use crate::module::{PythonError, Result};
 use crate::{entry, lock};
@@ -271,9 +271,24 @@ pub fn member_of_functions(member: &HPyMember) -> PyGetSetDef {
 unsafe fn located(object: *mut PyObject, member: *mut c_void) -> (*mut c_char, PyMemberDef) {
     // SAFETY: the closure is the extension's member, and the object's type has a base of ours.
     unsafe {
-        let member = &*member.cast::<HPyMember>();
-        let head = Definition::payload_of(object).byte_offset_from(object);
-        (object.cast(), member_def(member, head))
+        let head = payload_with(object, member).byte_offset_from(object);
+        (object.cast(), member_def(&*member.cast::<HPyMember>(), head))
+    }
+}
+
+/// The struct of the type that has this member: where structs start can differ between a type and its bases.
+unsafe fn payload_with(object: *mut PyObject, member: *mut c_void) -> *mut c_void {
+    // SAFETY: as the caller's; a type keeps its bases alive, and a definition has as many getters and setters as it says.
+    unsafe {
+        let mut tp = nearest(Py_TYPE(object));
+        while let Some(definition) = Definition::of(tp) {
+            let getsets = from_raw_parts(definition.getsets(), definition.getset_count);
+            if getsets.iter().any(|getset| getset.closure == member) {
+                return definition.payload(object);
+            }
+            tp = nearest((*tp).tp_base);
+        }
+        Definition::payload_of(object)
     }
 }
 
@@ -295,8 +310,9 @@ unsafe extern "C" fn set_member(object: *mut PyObject, value: *mut PyObject, mem
     unsafe {
         let (address, mut def) = located(object, member);
         if cfg!(Py_GIL_DISABLED) && def.type_code == HPyMember_OBJECT.0 {
-            let place = address.byte_offset(def.offset).cast::<*mut PyObject>();
-            Py_XDECREF(lock::while_locked(object, || place.replace(new_ref(value))));
+            let new = HPyField { _i: to_handle(new_ref(value))._i };
+            let old = lock::exchange_field(object, address.byte_offset(def.offset).cast(), new);
+            Py_XDECREF(to_object(HPy { _i: old._i }));
             return 0;
         }
         PyMember_SetOne(address, &mut def, value)

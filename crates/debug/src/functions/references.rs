@@ -109,7 +109,8 @@ unsafe fn may_load(call: Call, source: HPy, field: HPyField) -> bool {
         }
         let Some((of, data)) = structs::of(call, source) else { return true };
         let from = fields::LOADED_FROM.get();
-        if (data..data + of.size).contains(&from) && fields::owner_of(from) == Some(data) {
+        let is_inside = (data..data + of.size).contains(&from);
+        if is_inside && (fields::owner_of(from) == Some(data) || structs::is_member(from - data)) {
             return true;
         }
         if !of.followed || fields::holds(data, field._i) || structs::member_holds(of, data, field._i) {

@@ -157,7 +157,19 @@ fn cut(text: String) -> String {
     text.chars().take(DESCRIPTION - 3).chain("...".chars()).collect()
 }
 
+/// The last part of a type's name. Where there is no GIL, another thread may give the type another one: a reference is held to this one.
+#[cfg(Py_GIL_DISABLED)]
+unsafe fn type_name(class: *mut PyTypeObject) -> String {
+    // SAFETY: the caller's object keeps the type, and the thread holds the interpreter.
+    unsafe {
+        let _pending = Pending::put_aside();
+        let name = Owned::new(PyType_GetName(class)).ok().and_then(|name| rust_text(&name));
+        name.unwrap_or_else(|| "?".into())
+    }
+}
+
 /// The last part of a type's name.
+#[cfg(not(Py_GIL_DISABLED))]
 unsafe fn type_name(class: *mut PyTypeObject) -> String {
     // SAFETY: a type's name lives as long as the type, which the caller's object keeps.
     let name = unsafe { CStr::from_ptr((*class).tp_name) }.to_string_lossy();
@@ -272,6 +284,7 @@ unsafe fn name_of_type(object: HPy) -> (String, bool) {
     let object = to_object(object);
     // SAFETY: as above; these look at the type alone.
     unsafe {
+        // As it stands there: the thread may have left Python without coming back.
         let name = CStr::from_ptr((*Py_TYPE(object)).tp_name).to_string_lossy();
         let simple = PyLong_CheckExact(object) | PyUnicode_CheckExact(object) | PyBytes_CheckExact(object);
         let short = name.rsplit('.').next().unwrap_or_default().to_string();
