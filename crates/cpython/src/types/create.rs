@@ -417,7 +417,7 @@ impl<'a> Builder<'a> {
                 } else if spec.basicsize != 0 {
                     check_member(spec, member)?;
                 }
-                if definition::needs_functions(member, spec.builtin_shape) {
+                if definition::needs_functions(member, spec) {
                     parts.getsets.push(definition::member_of_functions(member))?;
                 } else {
                     self.members.push(def)?;

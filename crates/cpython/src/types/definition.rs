@@ -252,8 +252,9 @@ pub unsafe fn add_getsets(
 
 /// Whether a member is made of getter and setter: where its place depends on the object, and where CPython's own members of this type
 /// are wrong without the GIL (those of `OBJECT_EX` are right).
-pub fn needs_functions(member: &HPyMember, shape: HPyType_BuiltinShape) -> bool {
-    shape::is_variable(shape) || cfg!(Py_GIL_DISABLED) && member.r#type == HPyMember_OBJECT
+pub fn needs_functions(member: &HPyMember, spec: &HPyType_Spec) -> bool {
+    let is_unsafe = cfg!(Py_GIL_DISABLED) && member.r#type == HPyMember_OBJECT && spec.basicsize != 0;
+    shape::is_variable(spec.builtin_shape) || is_unsafe
 }
 
 /// A member as getter and setter.
@@ -288,7 +289,8 @@ unsafe fn payload_with(object: *mut PyObject, member: *mut c_void) -> *mut c_voi
             }
             tp = nearest((*tp).tp_base);
         }
-        Definition::payload_of(object)
+        // A legacy type that is none of ours: its struct is the object.
+        object.cast()
     }
 }
 
