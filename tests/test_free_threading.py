@@ -285,7 +285,7 @@ SHARED = """
     }
 """
 
-# Lets a function run in many threads at once, for a while, and gives how often it ran in each. Things are counted.
+# Lets functions run in many threads at once, for a while and once in each at least. Things are counted.
 ANGER = """
     import faulthandler, gc, sys, threading, time
     faulthandler.dump_traceback_later(200, exit=True)
@@ -306,15 +306,16 @@ ANGER = """
 
     def run(*functions, threads=8, seconds=SECONDS):
         barrier = threading.Barrier(threads)
-        rounds, errors = [0] * threads, []
+        errors = []
         def work(number):
             function = functions[number % len(functions)]
             barrier.wait()
             end = time.monotonic() + seconds
             try:
-                while time.monotonic() < end and not errors:
+                while True:
                     function(number)
-                    rounds[number] += 1
+                    if time.monotonic() > end or errors:
+                        break
             except BaseException as error:
                 errors.append(error)
                 raise
@@ -324,7 +325,6 @@ ANGER = """
         for thread in started:
             thread.join()
         assert not errors, errors
-        assert min(rounds) > 0, rounds
 """
 
 END = """
