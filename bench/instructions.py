@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from operations import OPERATIONS, make_empty_loop, make_loop, of_all_sizes
-from variants import VARIANTS, _load_extension, find_binary, load
+from variants import VARIANTS, find_binary, load, load_extension
 
 FEW, MANY = 50, 250
 WARM_UP = 200
@@ -86,7 +86,7 @@ def count(options, variant):
 
 def run_loops(plan, variant, operations):
     """What runs inside of valgrind."""
-    counter = _load_extension("counter", find_binary(plan["counter"], "counter"))
+    counter = load_extension("counter", find_binary(plan["counter"], "counter"))
     place = plan["variants"][variant]
     module = load(variant, place["folder"], place.get("runtime"))
     clock = time.perf_counter_ns
