@@ -95,6 +95,7 @@ HPyAPI_FUNC void *HPy_AsVoidP(HPy h) { return (void *)h._i; }
 #else
 #  include "hpy/generated/autogen_context.h"
 #  include "hpy/pypy.h"
+#  include "hpy/shortcuts.h"
 #  include "hpy/generated/autogen_functions.h"
 #endif
 #include "hpy/free_threading.h"

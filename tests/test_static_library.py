@@ -75,6 +75,7 @@ def test_a_binary_exports_only_what_its_loader_looks_for(everything, abi):
         "universal": {
             "HPyInit_everything",
             "HPyInitGlobalContext_everything",
+            "HPyInitShortcuts_everything",
             "get_required_hpy_major_version_everything",
             "get_required_hpy_minor_version_everything",
             "PyInit_everything",

@@ -46,6 +46,7 @@ typedef struct {
     HPyModuleDef *(*init)(void);
     /* Null for a module that has not declared that it needs no GIL. Called where there is none. */
     void (*set_threading)(const _HPyThreading *threading);
+    void (*set_shortcuts)(const _HPyShortcuts *shortcuts);
 } _HPyModule_Entry;
 
 /* Asks the installed runtime for CPython's definition of the module. CPython's functions are looked up in the process, so
@@ -59,7 +60,7 @@ HPyAPI_HELPER void *_HPyModule_Import(const _HPyModule_Entry *entry);
           static const _HPyModule_Entry entry = {                                                            \
               sizeof(_HPyModule_Entry), HPY_ABI_VERSION,                     HPY_ABI_VERSION_MINOR,          \
               #ext_name,                HPyInitGlobalContext_##ext_name,     HPyInit_##ext_name,             \
-              _HPy_WITHOUT_GIL(ext_name)                                                                     \
+              _HPy_WITHOUT_GIL(ext_name),   HPyInitShortcuts_##ext_name                                      \
           };                                                                                                 \
           return _HPyModule_Import(&entry);                                                                  \
       }
@@ -107,6 +108,11 @@ HPyAPI_HELPER PyObject *_HPyModule_Init(HPyContext *ctx, HPyModuleDef *def, int 
     }                                                                                                    \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void);                                            \
     HPy_EXPORTED_FUNC HPyModuleDef *HPyInit_##ext_name(void) { return &mod_def; }                        \
+    HPy_EXPORTED_FUNC void HPyInitShortcuts_##ext_name(const _HPyShortcuts *shortcuts);                  \
+    HPy_EXPORTED_FUNC void HPyInitShortcuts_##ext_name(const _HPyShortcuts *shortcuts)                   \
+    {                                                                                                    \
+        _HPy_SetShortcuts(shortcuts);                                                                    \
+    }                                                                                                    \
     _HPy_DECLARE_WITHOUT_GIL(ext_name)                                                                   \
     _HPy_PYINIT(ext_name)
 

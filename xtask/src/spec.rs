@@ -64,6 +64,8 @@ pub struct Function {
     /// The C code of the CPython ABI's function, over `Python.h`. A function with neither this nor `cpython` is in the static
     /// library.
     pub inline: Option<String>,
+    /// C code that comes first where there is a context, over `include/hpy/shortcuts.h`: it returns, or leaves it to the table.
+    pub shortcut: Option<String>,
     /// Called by trampolines of universal binaries only, and not there in the CPython ABI.
     #[serde(default)]
     pub runtime_only: bool,

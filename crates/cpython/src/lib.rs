@@ -30,6 +30,7 @@ mod eval;
 mod global;
 pub mod handle;
 mod item;
+pub mod keywords;
 pub mod lasting;
 mod legacy;
 mod list;
@@ -37,9 +38,11 @@ pub mod lock;
 mod long;
 pub mod module;
 mod object;
+#[cfg(feature = "universal")]
+pub mod shortcuts;
 #[cfg(thunks)]
 mod thunk;
-mod tracker;
+pub mod tracker;
 mod trampoline;
 mod tuple;
 mod types;

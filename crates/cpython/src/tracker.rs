@@ -2,6 +2,8 @@
 
 use core::ffi::c_int;
 use core::mem::{MaybeUninit, size_of};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use hpy_abi::runtime::Tracker;
 use hpy_abi::*;
@@ -47,25 +49,93 @@ fn address(ht: HPyTracker) -> *mut Handles {
     core::ptr::with_exposed_provenance_mut(ht._i.cast_unsigned())
 }
 
+/// The block of a tracker that was closed, for the next one: most functions have one at a time. Not an interpreter's memory, since the next
+/// one may be another interpreter's. The GIL is its lock, so there is none without it.
+static SPARE: AtomicPtr<Handles> = AtomicPtr::new(null_mut());
+const HAS_SPARE: bool = cfg!(not(Py_GIL_DISABLED));
+
+/// A block for a tracker, with anything in it; null if there is no memory.
+#[inline(always)]
+unsafe fn allocate() -> *mut Handles {
+    let spare = if HAS_SPARE { SPARE.load(Ordering::Relaxed) } else { null_mut() };
+    if spare.is_null() {
+        // SAFETY: nothing to vouch for.
+        return unsafe { PyMem_RawMalloc(size_of::<Handles>()).cast() };
+    }
+    SPARE.store(null_mut(), Ordering::Relaxed);
+    spare
+}
+
+#[inline(always)]
+unsafe fn free(block: *mut Handles) {
+    if HAS_SPARE && SPARE.load(Ordering::Relaxed).is_null() {
+        SPARE.store(block, Ordering::Relaxed);
+    } else {
+        // SAFETY: the caller gives the block up.
+        unsafe { PyMem_RawFree(block.cast()) };
+    }
+}
+
+/// An empty one that has room for so many; null with an exception if there is no memory.
+#[inline(always)]
+unsafe fn new(capacity: usize) -> *mut Handles {
+    let mut many = Array::new();
+    if capacity >= FEW && many.reserve(capacity.saturating_add(1)).is_err() {
+        return null_mut();
+    }
+    // SAFETY: the caller holds the interpreter; the block is ours, and its fields are set one by one.
+    unsafe {
+        let tracker = allocate();
+        if tracker.is_null() {
+            PyErr_NoMemory();
+            return null_mut();
+        }
+        (&raw mut (*tracker).many).write(many);
+        (&raw mut (*tracker).count).write(0);
+        tracker
+    }
+}
+
+fn to_tracker(handles: *mut Handles) -> HPyTracker {
+    HPyTracker { _i: handles.expose_provenance().cast_signed() }
+}
+
+/// A tracker with a new reference to each of these objects, whose handles are the same as those given; null with an exception if there is
+/// no memory.
+///
+/// # Safety
+/// There are `count` handles, all of live objects; the caller holds the interpreter.
+pub unsafe extern "C" fn track(objects: *const HPy, count: usize) -> HPyTracker {
+    // SAFETY: as this function's; as many are written as there is room for.
+    unsafe {
+        let tracker = new(count);
+        if tracker.is_null() {
+            return HPyTracker::NULL;
+        }
+        let few = (&raw mut (*tracker).few).cast::<HPy>();
+        let is_few = count < FEW;
+        for index in 0..count {
+            let object = *objects.add(index);
+            Py_INCREF(to_object(object));
+            if is_few {
+                few.add(index).write(object);
+            } else {
+                // There is room.
+                _ = (*tracker).add(object);
+            }
+        }
+        if is_few {
+            (*tracker).count = count;
+        }
+        to_tracker(tracker)
+    }
+}
+
 impl Tracker for CPython {
     unsafe extern "C" fn ctx_Tracker_New(_ctx: *mut HPyContext, size: HPy_ssize_t) -> HPyTracker {
         // No memory has the size of a negative number.
-        let capacity = usize::try_from(size).unwrap_or(usize::MAX);
-        let mut many = Array::new();
-        if capacity >= FEW && many.reserve(capacity.saturating_add(1)).is_err() {
-            return HPyTracker::NULL;
-        }
-        // SAFETY: the caller holds the interpreter; the block is ours, and its fields are set one by one.
-        unsafe {
-            let tracker = PyMem_Malloc(size_of::<Handles>()).cast::<Handles>();
-            if tracker.is_null() {
-                PyErr_NoMemory();
-                return HPyTracker::NULL;
-            }
-            (&raw mut (*tracker).many).write(many);
-            (&raw mut (*tracker).count).write(0);
-            HPyTracker { _i: tracker.expose_provenance().cast_signed() }
-        }
+        // SAFETY: the caller holds the interpreter.
+        to_tracker(unsafe { new(usize::try_from(size).unwrap_or(usize::MAX)) })
     }
 
     unsafe extern "C" fn ctx_Tracker_Add(_ctx: *mut HPyContext, ht: HPyTracker, h: HPy) -> c_int {
@@ -90,7 +160,7 @@ impl Tracker for CPython {
                 Py_XDECREF(to_object(h));
             }
             let many = (&raw const (*handles).many).read();
-            PyMem_Free(handles.cast());
+            free(handles);
             for &h in many.as_slice() {
                 Py_XDECREF(to_object(h));
             }

@@ -1,4 +1,4 @@
-//! `HPyArg_Parse`, `HPyArg_ParseKeywords` and `HPyArg_ParseKeywordsDict`.
+//! `HPyArg_Parse`, and what its siblings in [`keywords`](crate::keywords) share with it: reading a format.
 //!
 //! All variadic arguments are pointers to where values go. The shims ask how many there are and hand an array over.
 
@@ -32,9 +32,9 @@ pub unsafe extern "C" fn _HPyArg_CountKeywordOutputs(fmt: *const c_char, keyword
     }
     // SAFETY: the caller's format.
     let format = unsafe { Reader::new(fmt) };
-    // SAFETY: the array ends with null.
-    let names = unsafe { count_names(keywords) };
-    count_units(format, |byte| byte == b'|' || byte == b'$', |index, _optional| index < names)
+    // SAFETY: an index is asked for only if all before had a name, and the array ends with null.
+    let is_named = |index: usize| unsafe { !(*keywords.add(index)).is_null() };
+    count_units(format, |byte| byte == b'|' || byte == b'$', |index, _optional| is_named(index))
 }
 
 /// `HPyArg_Parse`. Returns 1, or 0 with an exception pending and no tracker open.
@@ -55,67 +55,6 @@ pub unsafe extern "C" fn _HPyArg_ParseArray(
     is_success(parser.and_then(|parser| unsafe { parser.tracking(ht, |parser| parser.positional()) }))
 }
 
-/// `HPyArg_ParseKeywords`. Returns 1, or 0 with an exception pending and no tracker open.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn _HPyArg_ParseKeywordsArray(
-    ctx: *mut HPyContext,
-    ht: *mut HPyTracker,
-    args: *const HPy,
-    nargs: usize,
-    kwnames: HPy,
-    fmt: *const c_char,
-    keywords: *const *const c_char,
-    outputs: *const *mut c_void,
-) -> c_int {
-    // SAFETY: the caller's context and handles.
-    let context = unsafe { Context::new(ctx) };
-    // SAFETY: the caller's arguments.
-    let parser = unsafe { Parser::new(context, c"HPyArg_ParseKeywords", fmt, args, nargs, outputs) };
-    let values = args.wrapping_add(nargs);
-    let parse = |mut parser: Parser| {
-        // SAFETY: the names end with null.
-        let names = unsafe { parser.names(keywords) }?;
-        // SAFETY: the caller's tracker, outputs and, behind the positional arguments, values of keywords.
-        unsafe {
-            parser.tracking(ht, |parser| {
-                let given = parser.given_names(kwnames, values)?;
-                parser.with_keywords(keywords, names, given)
-            })
-        }
-    };
-    is_success(parser.and_then(parse))
-}
-
-/// `HPyArg_ParseKeywordsDict`. Returns 1, or 0 with an exception pending and no tracker open.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn _HPyArg_ParseKeywordsDictArray(
-    ctx: *mut HPyContext,
-    ht: *mut HPyTracker,
-    args: *const HPy,
-    nargs: isize,
-    kw: HPy,
-    fmt: *const c_char,
-    keywords: *const *const c_char,
-    outputs: *const *mut c_void,
-) -> c_int {
-    // SAFETY: the caller's context and handles.
-    let context = unsafe { Context::new(ctx) };
-    let Ok(nargs) = usize::try_from(nargs) else {
-        context.raise(context.system_error(), c"HPyArg_ParseKeywordsDict got a negative number of arguments");
-        return 0;
-    };
-    // SAFETY: the caller's arguments.
-    let parser = unsafe { Parser::new(context, c"HPyArg_ParseKeywordsDict", fmt, args, nargs, outputs) };
-    let given = if kw.is_null() { Given::Nothing } else { Given::Dict(kw) };
-    let parse = |mut parser: Parser| {
-        // SAFETY: the names end with null.
-        let names = unsafe { parser.names(keywords) }?;
-        // SAFETY: the caller's tracker and outputs.
-        unsafe { parser.tracking(ht, |parser| parser.with_keywords(keywords, names, given)) }
-    };
-    is_success(parser.and_then(parse))
-}
-
 #[cold]
 #[inline(never)]
 fn no_format(context: Context, function: &CStr) -> Raised {
@@ -126,7 +65,7 @@ fn no_format(context: Context, function: &CStr) -> Raised {
 }
 
 /// Whether the units end at this byte: what follows is for error messages.
-fn ends(byte: u8) -> bool {
+pub fn ends(byte: u8) -> bool {
     matches!(byte, 0 | b':' | b';')
 }
 
@@ -143,39 +82,23 @@ fn count_units(mut format: Reader, is_mark: impl Fn(u8) -> bool, reached: impl F
     let mut optional = false;
     let mut count: usize = 0;
     loop {
-        let byte = format.take();
-        if is_mark(byte) {
-            optional = true;
-        } else if is_unit(byte) && reached(count, optional) {
+        let byte = format.peek();
+        if is_unit(byte) {
+            if !reached(count, optional) {
+                return count;
+            }
             count = count.wrapping_add(1);
+        } else if is_mark(byte) {
+            optional = true;
         } else {
             return count;
         }
+        format.skip();
     }
-}
-
-/// # Safety
-/// `names` ends with null.
-unsafe fn count_names(names: *const *const c_char) -> usize {
-    let mut count: usize = 0;
-    // SAFETY: no name so far was null.
-    while !unsafe { *names.add(count) }.is_null() {
-        count = count.wrapping_add(1);
-    }
-    count
-}
-
-/// The keyword arguments of a call.
-#[derive(Clone, Copy)]
-enum Given {
-    Nothing,
-    /// A tuple of names, their number, and an array of as many values.
-    Names(HPy, isize, *const HPy),
-    Dict(HPy),
 }
 
 /// The argument for a unit.
-enum Argument {
+pub enum Argument {
     /// An optional one that was not given.
     Missing,
     Borrowed(HPy),
@@ -184,23 +107,21 @@ enum Argument {
 }
 
 /// One call of a parsing function.
-struct Parser<'a> {
-    context: Context,
-    /// What is left of the format.
-    format: Reader<'a>,
-    /// The whole format, which ends with what it says about messages.
-    whole: Reader<'a>,
+pub struct Parser<'a> {
+    pub context: Context,
+    /// The format, which ends with what it says about messages.
+    pub format: Reader<'a>,
     args: *const HPy,
-    nargs: usize,
-    outputs: *const *mut c_void,
-    tracker: Option<HPyTracker>,
+    pub nargs: usize,
+    pub outputs: *const *mut c_void,
+    pub tracker: Option<HPyTracker>,
 }
 
 impl<'a> Parser<'a> {
     /// # Safety
     /// `fmt` is null or a C string, `args` has `nargs` handles, `outputs` as many pointers as were counted.
     #[inline(always)]
-    unsafe fn new(
+    pub unsafe fn new(
         context: Context,
         function: &CStr,
         fmt: *const c_char,
@@ -213,15 +134,15 @@ impl<'a> Parser<'a> {
         }
         // SAFETY: it is not null, so it is a C string.
         let format = unsafe { Reader::new(fmt) };
-        Ok(Parser { context, format, whole: format, args, nargs, outputs, tracker: None })
+        Ok(Parser { context, format, args, nargs, outputs, tracker: None })
     }
 
     /// Raises an exception, with the function's name or the message that the format has.
     #[cold]
     #[inline(never)]
-    fn fail(&self, exception: HPy, text: &CStr) -> Raised {
+    pub fn fail(&self, exception: HPy, text: &CStr) -> Raised {
         let mut message = Message::new();
-        let mut naming = self.whole;
+        let mut naming = self.format;
         naming.take_while(|byte| !ends(byte));
         match naming.take() {
             b':' => {
@@ -242,71 +163,35 @@ impl<'a> Parser<'a> {
     ///
     /// # Safety
     /// `ht` is null or the caller's variable.
-    unsafe fn tracking(
+    pub unsafe fn tracking(
         mut self,
         ht: *mut HPyTracker,
-        parse: impl FnOnce(&mut Self) -> Result<(), Raised>,
+        parse: impl FnOnce(&Self) -> Result<(), Raised>,
     ) -> Result<(), Raised> {
         if ht.is_null() {
-            return parse(&mut self);
+            return parse(&self);
         }
         let tracker = self.context.tracker()?;
         // SAFETY: it is not null, so it is the caller's variable.
         unsafe { *ht = tracker };
         self.tracker = Some(tracker);
-        let result = parse(&mut self);
+        let result = parse(&self);
         if result.is_err() {
             self.context.close_tracker(tracker);
         }
         result
     }
 
-    /// Counts the names of parameters, and checks that the empty ones come first.
-    ///
-    /// # Safety
-    /// `keywords` is null or ends with null.
-    unsafe fn names(&mut self, keywords: *const *const c_char) -> Result<usize, Raised> {
-        let system_error = self.context.system_error();
-        if keywords.is_null() {
-            return Err(self.fail(system_error, c"got no list of keyword names"));
-        }
-        let mut count: usize = 0;
-        let mut named = false;
-        loop {
-            // SAFETY: no name so far was null, and this one is a C string or null.
-            let name = unsafe { *keywords.add(count) };
-            if name.is_null() {
-                return Ok(count);
-            }
-            // SAFETY: a C string.
-            let is_empty = unsafe { Reader::new(name) }.peek() == 0;
-            if is_empty && named {
-                return Err(self.fail(system_error, c"empty keyword parameter name"));
-            }
-            named = !is_empty;
-            count = count.wrapping_add(1);
-        }
-    }
-
-    /// The keyword arguments of a call with a tuple of names.
-    fn given_names(&self, kwnames: HPy, values: *const HPy) -> Result<Given, Raised> {
-        if kwnames.is_null() {
-            return Ok(Given::Nothing);
-        }
-        match self.context.length(kwnames) {
-            Ok(count) => Ok(Given::Names(kwnames, count, values)),
-            Err(Raised) => {
-                let text = c"could not retrieve length of keyword names tuple";
-                Err(self.fail(self.context.system_error(), text))
-            }
-        }
-    }
-
-    fn positional(&mut self) -> Result<(), Raised> {
+    fn positional(&self) -> Result<(), Raised> {
+        let mut format = self.format;
         let mut optional = false;
         let mut index: usize = 0;
-        while !ends(self.format.peek()) {
-            if self.format.eat(b'|') {
+        loop {
+            let unit = format.take();
+            if ends(unit) {
+                break;
+            }
+            if unit == b'|' {
                 optional = true;
                 continue;
             }
@@ -317,7 +202,7 @@ impl<'a> Parser<'a> {
                 }
                 argument => argument,
             };
-            self.convert(index, argument, false)?;
+            self.convert(unit, index, argument)?;
             index = index.wrapping_add(1);
         }
         if index < self.nargs {
@@ -326,72 +211,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// # Safety
-    /// `keywords` has `names` names.
-    unsafe fn with_keywords(
-        &mut self,
-        keywords: *const *const c_char,
-        names: usize,
-        given: Given,
-    ) -> Result<(), Raised> {
-        let system_error = self.context.system_error();
-        let type_error = self.context.type_error();
-        let mut optional = false;
-        let mut keyword_only = false;
-        let mut index: usize = 0;
-        loop {
-            let unit = self.format.peek();
-            if ends(unit) {
-                break;
-            }
-            if matches!(unit, b'|' | b'$') {
-                self.format.take();
-                optional = true;
-                keyword_only |= unit == b'$';
-                continue;
-            }
-            if unit == b'O' && self.tracker.is_none() {
-                let text =
-                    c"HPyArg_ParseKeywords cannot use the format character 'O' unless an HPyTracker is provided. \
-                             Please supply an HPyTracker.";
-                return Err(self.fail(system_error, text));
-            }
-            if index >= names {
-                return Err(self.fail(type_error, c"mismatched args (too few keywords for fmt)"));
-            }
-            let argument = if index < self.nargs {
-                if keyword_only {
-                    return Err(self.fail(type_error, c"keyword only argument passed as positional argument"));
-                }
-                self.positional_argument(index)
-            } else {
-                // SAFETY: `index` is below the number of names.
-                let name = unsafe { *keywords.add(index) };
-                // SAFETY: it is a C string.
-                unsafe { self.find(given, name, index.wrapping_sub(self.nargs)) }?
-            };
-            match (unit, &argument, self.tracker) {
-                // The most frequent case, which `convert` would come to in the end.
-                (b'O', Argument::Borrowed(value), Some(tracker)) => {
-                    self.format.take();
-                    let handle = self.context.track(tracker, self.context.dup(*value)?)?;
-                    // SAFETY: the unit was counted, so there is an output for it, which is a handle.
-                    unsafe { *(*self.outputs.add(index)).cast::<HPy>() = handle };
-                }
-                (_, Argument::Missing, _) if !optional => {
-                    return Err(self.fail(type_error, c"no value for required argument"));
-                }
-                _ => self.convert(index, argument, true)?,
-            }
-            index = index.wrapping_add(1);
-        }
-        if index != names {
-            return Err(self.fail(type_error, c"mismatched args (too many keywords for fmt)"));
-        }
-        Ok(())
-    }
-
-    fn positional_argument(&self, index: usize) -> Argument {
+    pub fn positional_argument(&self, index: usize) -> Argument {
         if index >= self.nargs {
             return Argument::Missing;
         }
@@ -400,67 +220,8 @@ impl<'a> Parser<'a> {
         if arg.is_null() { Argument::Missing } else { Argument::Borrowed(arg) }
     }
 
-    /// The keyword argument `name`, most likely the one at `place`, if all come in the order of the parameters. An empty name is
-    /// that of a parameter that can't be given by keyword.
-    ///
-    /// # Safety
-    /// `name` is a C string.
-    unsafe fn find(&self, given: Given, name: *const c_char, place: usize) -> Result<Argument, Raised> {
-        // SAFETY: `name` is a C string.
-        if unsafe { Reader::new(name) }.peek() == 0 {
-            return Ok(Argument::Missing);
-        }
-        let context = self.context;
-        match given {
-            Given::Nothing => Ok(Argument::Missing),
-            Given::Dict(dict) => match context.item_by_name(dict, name) {
-                Ok(value) => Ok(Argument::Owned(value)),
-                Err(Raised) if context.is_raised_as(context.key_error()) => {
-                    context.clear();
-                    Ok(Argument::Missing)
-                }
-                Err(Raised) => Err(Raised),
-            },
-            Given::Names(kwnames, count, values) => {
-                let mut index = if place < count.cast_unsigned() { place.cast_signed() } else { 0 };
-                for _ in 0..count {
-                    let kwname = context.item(kwnames, index)?;
-                    // SAFETY: `name` is a C string.
-                    if unsafe { self.is_named(&kwname, name) }? {
-                        // SAFETY: there is a value for each name.
-                        let value = unsafe { *values.offset(index) };
-                        return Ok(if value.is_null() { Argument::Missing } else { Argument::Borrowed(value) });
-                    }
-                    index = index.wrapping_add(1);
-                    if index == count {
-                        index = 0;
-                    }
-                }
-                Ok(Argument::Missing)
-            }
-        }
-    }
-
-    /// Whether the name that a call gives is that of a parameter.
-    ///
-    /// # Safety
-    /// `name` is a C string.
-    unsafe fn is_named(&self, given: &Owned, name: *const c_char) -> Result<bool, Raised> {
-        if let Ok((text, length)) = self.context.utf8(given.handle()) {
-            // SAFETY: as this function's; the text has `length` bytes.
-            let (mut name, text) = unsafe { (Reader::new(name), core::slice::from_raw_parts(text.cast(), length)) };
-            // Names are short: calls of libc's functions would take longer.
-            return Ok(text.iter().all(|&byte| name.eat(byte)) && name.peek() == 0);
-        }
-        // No text of UTF-8, or no text: then it decides itself what it equals.
-        self.context.clear();
-        let name = self.context.new_str(name)?;
-        self.context.is_equal(given.handle(), name.handle())
-    }
-
-    /// Reads the unit here, and stores the argument as that says. What is missing leaves its variable alone.
-    fn convert(&mut self, index: usize, argument: Argument, keep: bool) -> Result<(), Raised> {
-        let unit = self.format.take();
+    /// Stores the argument as the unit says. What is missing leaves its variable alone.
+    pub fn convert(&self, unit: u8, index: usize, argument: Argument) -> Result<(), Raised> {
         if !is_unit(unit) {
             return Err(self.fail(self.context.system_error(), c"unknown arg format code"));
         }
@@ -472,7 +233,7 @@ impl<'a> Parser<'a> {
             Argument::Owned(value) => value.handle(),
         };
         // SAFETY: the unit says what is behind the pointer.
-        unsafe { self.store(unit, value, output, keep) }?;
+        unsafe { self.store(unit, value, output) }?;
         match (unit, argument, self.tracker) {
             // The text has to live as long as other results do.
             (b's', Argument::Owned(value), Some(tracker)) => self.context.track(tracker, value).map(|_| ()),
@@ -482,7 +243,7 @@ impl<'a> Parser<'a> {
 
     /// # Safety
     /// `output` points to a variable of the unit's type.
-    unsafe fn store(&self, unit: u8, value: HPy, output: *mut c_void, keep: bool) -> Result<(), Raised> {
+    unsafe fn store(&self, unit: u8, value: HPy, output: *mut c_void) -> Result<(), Raised> {
         let context = self.context;
         macro_rules! put {
             ($type:ty, $value:expr) => {{
@@ -513,11 +274,7 @@ impl<'a> Parser<'a> {
             b'd' => put!(f64, context.as_double(value)?),
             b'p' => put!(c_int, c_int::from(context.is_true(value)?)),
             b's' => put!(*const c_char, self.text(value)?),
-            // With keywords the caller gets handles of its own, in the tracker.
-            b'O' => match self.tracker {
-                Some(tracker) if keep => put!(HPy, context.track(tracker, context.dup(value)?)?),
-                _ => put!(HPy, value),
-            },
+            b'O' => put!(HPy, value),
             _ => return Err(self.fail(context.system_error(), c"unknown arg format code")),
         }
         Ok(())

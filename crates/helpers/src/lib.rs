@@ -1,7 +1,7 @@
 //! What C extensions link statically: the API's functions that are not in the context but built on it; and, in the CPython
 //! ABI (feature `cpython`), those of the context that headers do not have inline.
 //!
-//! * [`argparse`] has `HPyArg_Parse` and its two siblings with keywords;
+//! * [`argparse`] has `HPyArg_Parse`, and [`keywords`] its two siblings with keywords;
 //! * [`buildvalue`] has `HPy_BuildValue`;
 //! * [`mod@format`] has `HPyUnicode_FromFormat` and `HPyErr_Format`;
 //! * [`import`] is what a universal binary does when CPython imports it without a stub;
@@ -36,6 +36,7 @@ pub mod buildvalue;
 pub mod format;
 #[cfg(not(feature = "cpython"))]
 pub mod import;
+pub mod keywords;
 pub mod structseq;
 pub mod vararg;
 
@@ -48,6 +49,7 @@ mod cpython;
 mod cstr;
 mod message;
 mod number;
+mod shortcuts;
 mod symbols;
 mod utf8;
 

@@ -52,6 +52,7 @@ mod tests {
             include_str!("arguments.rs"),
             include_str!("buildvalue.rs"),
             include_str!("format.rs"),
+            include_str!("keywords.rs"),
             include_str!("structseq.rs"),
         ];
         let mut exported: Vec<_> = sources

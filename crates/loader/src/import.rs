@@ -10,7 +10,7 @@ use pyo3_ffi::*;
 
 use crate::binding::{error, none, set_attribute};
 use crate::bootstrap::mode_of;
-use crate::load::{check_version, context, module_definition};
+use crate::load::{check_version, context, module_definition, tell_shortcuts};
 use crate::owned::Owned;
 
 /// A binary that has been imported so, and the definition that CPython has of it.
@@ -76,6 +76,7 @@ unsafe fn definition(entry: *const HPyModuleEntry) -> Result<*mut PyModuleDef> {
         let set_threading = HPyModuleEntry::set_threading(entry);
         #[cfg(Py_GIL_DISABLED)]
         crate::free_threading::hand_over(set_threading);
+        tell_shortcuts(HPyModuleEntry::set_shortcuts(entry))?;
         let gil = if set_threading.is_some() { Gil::NotUsed } else { Gil::Used };
         let def = module::importable(&*hpydef, create, gil)?;
         let made = zeroed::<Imported>(size_of::<Imported>())?;

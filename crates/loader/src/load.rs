@@ -6,8 +6,9 @@ use core::ptr::null_mut;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use hpy_abi::{ABI_VERSION, ABI_VERSION_MINOR, HPyContext, HPyModuleDef};
+use hpy_abi::{ABI_VERSION, ABI_VERSION_MINOR, HPyContext, HPyModuleDef, SetShortcuts};
 use hpy_cpython::module::{self, Gil, PythonError, Result};
+use hpy_cpython::shortcuts;
 use libloading::Library;
 use pyo3_ffi::*;
 
@@ -88,6 +89,7 @@ pub unsafe fn load_file(
         };
         #[cfg(Py_GIL_DISABLED)]
         free_threading::prepare(binary.find(&format!("HPyInitWithoutGIL_{short_name}")).ok(), name)?;
+        tell_shortcuts(binary.find(&format!("HPyInitShortcuts_{short_name}")).ok())?;
         let hpydef = match binary.definition(context) {
             Ok(hpydef) => hpydef,
             Err(refusal) => return Err(refusal.raise(module, name, path)),
@@ -95,6 +97,22 @@ pub unsafe fn load_file(
         let definition = module_definition(mode, context, &short_name, hpydef)?;
         Owned::new(module::create(definition, spec)?)
     }
+}
+
+/// Tells a binary how objects look, for the context that it runs with in no mode. It may be loaded in a mode now and without one later.
+///
+/// # Safety
+/// The function is the binary's; the caller holds the interpreter.
+pub unsafe fn tell_shortcuts(set_shortcuts: Option<SetShortcuts>) -> Result<()> {
+    if let Some(set_shortcuts) = set_shortcuts {
+        // SAFETY: as this function's.
+        unsafe {
+            if let Some(shortcuts) = shortcuts::of(hpy_cpython::context::universal()?) {
+                set_shortcuts(shortcuts);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// CPython's definition of a module in a mode, with the context of that.

@@ -16,4 +16,7 @@ HPyAPI_FUNC PyObject *_HPy_NewRef(PyObject *object)
 /* Whether keyword arguments for an HPy_tp_new are a tuple of names, as on one runtime of another interpreter. */
 #define _HPy_IS_NAMES(ctx, kw) 0
 
+/* Where there is no table, there is nothing to take a shortcut around. */
+#define _HPy_SHORTCUTS(ctx) NULL
+
 #endif /* HPY_CPYTHON_OBJECTS_H */

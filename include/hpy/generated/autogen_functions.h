@@ -79,6 +79,9 @@ HPyAPI_FUNC int HPy_SetAttr_s(HPyContext *ctx, HPy obj, const char *utf8_name, H
  */
 HPyAPI_FUNC HPy HPyBool_FromBool(HPyContext *ctx, bool v)
 {
+    HPy h = v ? ctx->h_True : ctx->h_False;
+    if (_HPy_Take(ctx, h._i))
+        return h;
     return ctx->ctx_Bool_FromBool(ctx, v);
 }
 
@@ -104,6 +107,8 @@ HPyAPI_FUNC HPyListBuilder HPyListBuilder_New(HPyContext *ctx, HPy_ssize_t size)
  */
 HPyAPI_FUNC void HPyListBuilder_Set(HPyContext *ctx, HPyListBuilder builder, HPy_ssize_t index, HPy h_item)
 {
+    if (_HPy_Fill(ctx, builder._lst, true, index, h_item._i))
+        return;
     ctx->ctx_ListBuilder_Set(ctx, builder, index, h_item);
 }
 
@@ -149,6 +154,8 @@ HPyAPI_FUNC HPyTupleBuilder HPyTupleBuilder_New(HPyContext *ctx, HPy_ssize_t siz
  */
 HPyAPI_FUNC void HPyTupleBuilder_Set(HPyContext *ctx, HPyTupleBuilder builder, HPy_ssize_t index, HPy h_item)
 {
+    if (_HPy_Fill(ctx, builder._tup, false, index, h_item._i))
+        return;
     ctx->ctx_TupleBuilder_Set(ctx, builder, index, h_item);
 }
 
@@ -182,6 +189,8 @@ HPyAPI_FUNC void HPyTupleBuilder_Cancel(HPyContext *ctx, HPyTupleBuilder builder
  */
 HPyAPI_FUNC int HPyBytes_Check(HPyContext *ctx, HPy h)
 {
+    if (_HPy_OBJECTS(ctx))
+        return _HPy_HasFlag(h._i, _HPy_BYTES);
     return ctx->ctx_Bytes_Check(ctx, h);
 }
 
@@ -429,6 +438,8 @@ HPyAPI_FUNC HPy HPyContextVar_Set(HPyContext *ctx, HPy context_var, HPy value)
  */
 HPyAPI_FUNC int HPyDict_Check(HPyContext *ctx, HPy h)
 {
+    if (_HPy_OBJECTS(ctx))
+        return _HPy_HasFlag(h._i, _HPy_DICT);
     return ctx->ctx_Dict_Check(ctx, h);
 }
 
@@ -668,6 +679,8 @@ HPyAPI_FUNC HPy HPy_EvalCode(HPyContext *ctx, HPy code, HPy globals, HPy locals)
  */
 HPyAPI_FUNC void HPyField_Store(HPyContext *ctx, HPy target_object, HPyField *target_field, HPy h)
 {
+    if (_HPy_Exchange(ctx, &target_field->_i, h._i))
+        return;
     ctx->ctx_Field_Store(ctx, target_object, target_field, h);
 }
 
@@ -681,6 +694,8 @@ HPyAPI_FUNC void HPyField_Store(HPyContext *ctx, HPy target_object, HPyField *ta
  */
 HPyAPI_FUNC HPy HPyField_Load(HPyContext *ctx, HPy source_object, HPyField source_field)
 {
+    if (_HPy_Take(ctx, source_field._i))
+        return _hconv(source_field._i);
     return ctx->ctx_Field_Load(ctx, source_object, source_field);
 }
 
@@ -705,6 +720,8 @@ HPyAPI_FUNC HPy HPyFloat_FromDouble(HPyContext *ctx, double v)
  */
 HPyAPI_FUNC double HPyFloat_AsDouble(HPyContext *ctx, HPy h)
 {
+    if (_HPy_OBJECTS(ctx) && _HPy_IsExactly(h._i, _HPy_shortcuts.float_type))
+        return _HPy_FloatValue(h._i);
     return ctx->ctx_Float_AsDouble(ctx, h);
 }
 
@@ -729,6 +746,8 @@ HPyAPI_FUNC void HPyGlobal_Store(HPyContext *ctx, HPyGlobal *global, HPy h)
  */
 HPyAPI_FUNC HPy HPyGlobal_Load(HPyContext *ctx, HPyGlobal global)
 {
+    if (_HPy_Take(ctx, global._i))
+        return _hconv(global._i);
     return ctx->ctx_Global_Load(ctx, global);
 }
 
@@ -741,6 +760,8 @@ HPyAPI_FUNC HPy HPyGlobal_Load(HPyContext *ctx, HPyGlobal global)
  */
 HPyAPI_FUNC HPy HPy_Dup(HPyContext *ctx, HPy h)
 {
+    if (_HPy_Take(ctx, h._i))
+        return h;
     return ctx->ctx_Dup(ctx, h);
 }
 
@@ -752,6 +773,8 @@ HPyAPI_FUNC HPy HPy_Dup(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC void HPy_Close(HPyContext *ctx, HPy h)
 {
+    if (_HPy_GiveBack(ctx, h._i))
+        return;
     ctx->ctx_Close(ctx, h);
 }
 
@@ -761,6 +784,8 @@ HPyAPI_FUNC void HPy_Close(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC int HPy_Is(HPyContext *ctx, HPy obj, HPy other)
 {
+    if (_HPy_OBJECTS(ctx))
+        return obj._i == other._i;
     return ctx->ctx_Is(ctx, obj, other);
 }
 
@@ -813,6 +838,9 @@ HPyAPI_FUNC HPy HPy_GetItem(HPyContext *ctx, HPy obj, HPy key)
  */
 HPyAPI_FUNC HPy HPy_GetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx)
 {
+    intptr_t item;
+    if (_HPy_OBJECTS(ctx) && _HPy_TakeItem(ctx, obj._i, idx, &item))
+        return _hconv(item);
     return ctx->ctx_GetItem_i(ctx, obj, idx);
 }
 
@@ -1004,6 +1032,8 @@ HPyAPI_INLINE_HELPER _HPY_LEGACY cpy_PyObject * HPy_AsPyObject(HPyContext *ctx, 
 /** Tests whether `h` is a `list`, or an instance of a subclass: 1 if so, else 0. Only the real type counts. */
 HPyAPI_FUNC int HPyList_Check(HPyContext *ctx, HPy h)
 {
+    if (_HPy_OBJECTS(ctx))
+        return _HPy_HasFlag(h._i, _HPy_LIST);
     return ctx->ctx_List_Check(ctx, h);
 }
 
@@ -1112,6 +1142,9 @@ HPyAPI_FUNC HPy HPyLong_FromSsize_t(HPyContext *ctx, HPy_ssize_t value)
  */
 HPyAPI_FUNC int32_t HPyLong_AsInt32_t(HPyContext *ctx, HPy h)
 {
+    int64_t value;
+    if (_HPy_OBJECTS(ctx) && _HPy_SmallInt(h._i, &value))
+        return (int32_t)value;
     return ctx->ctx_Long_AsInt32_t(ctx, h);
 }
 
@@ -1147,6 +1180,9 @@ HPyAPI_FUNC uint32_t HPyLong_AsUInt32_tMask(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC int64_t HPyLong_AsInt64_t(HPyContext *ctx, HPy h)
 {
+    int64_t value;
+    if (_HPy_OBJECTS(ctx) && _HPy_SmallInt(h._i, &value))
+        return value;
     return ctx->ctx_Long_AsInt64_t(ctx, h);
 }
 
@@ -1192,6 +1228,9 @@ HPyAPI_FUNC size_t HPyLong_AsSize_t(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC HPy_ssize_t HPyLong_AsSsize_t(HPyContext *ctx, HPy h)
 {
+    int64_t value;
+    if (_HPy_OBJECTS(ctx) && _HPy_SmallInt(h._i, &value))
+        return (HPy_ssize_t)value;
     return ctx->ctx_Long_AsSsize_t(ctx, h);
 }
 
@@ -1810,6 +1849,8 @@ HPyAPI_FUNC void HPyTracker_Close(HPyContext *ctx, HPyTracker ht)
  */
 HPyAPI_FUNC int HPyTuple_Check(HPyContext *ctx, HPy h)
 {
+    if (_HPy_OBJECTS(ctx))
+        return _HPy_HasFlag(h._i, _HPy_TUPLE);
     return ctx->ctx_Tuple_Check(ctx, h);
 }
 
@@ -1881,6 +1922,8 @@ HPyAPI_FUNC HPy HPy_Type(HPyContext *ctx, HPy obj)
  */
 HPyAPI_FUNC int HPy_TypeCheck(HPyContext *ctx, HPy obj, HPy type)
 {
+    if (_HPy_OBJECTS(ctx) && _HPy_IsExactly(obj._i, type._i))
+        return 1;
     return ctx->ctx_TypeCheck(ctx, obj, type);
 }
 
@@ -1893,6 +1936,8 @@ HPyAPI_FUNC int HPy_TypeCheck(HPyContext *ctx, HPy obj, HPy type)
  */
 HPyAPI_FUNC void* _HPy_AsStruct_Object(HPyContext *ctx, HPy h)
 {
+    if (_HPy_OBJECTS(ctx))
+        return (char *)h._i + _HPy_PAYLOAD;
     return ctx->ctx_AsStruct_Object(ctx, h);
 }
 
@@ -2058,6 +2103,8 @@ HPyAPI_FUNC HPy HPyUnicode_FromString(HPyContext *ctx, const char *utf8)
 /** Tests whether `h` is a `str`, or an instance of a subclass: 1 if so, else 0. Only the real type counts. */
 HPyAPI_FUNC int HPyUnicode_Check(HPyContext *ctx, HPy h)
 {
+    if (_HPy_OBJECTS(ctx))
+        return _HPy_HasFlag(h._i, _HPy_STR);
     return ctx->ctx_Unicode_Check(ctx, h);
 }
 

@@ -36,8 +36,10 @@ HPyAPI_HELPER size_t _HPyArg_CountOutputs(const char *fmt, size_t nargs);
 HPyAPI_HELPER size_t _HPyArg_CountKeywordOutputs(const char *fmt, const char *const *keywords);
 HPyAPI_HELPER int _HPyArg_ParseArray(HPyContext *ctx, HPyTracker *ht, const HPy *args, size_t nargs, const char *fmt,
                                      void *const *outputs);
-HPyAPI_HELPER int _HPyArg_ParseKeywordsArray(HPyContext *ctx, HPyTracker *ht, const HPy *args, size_t nargs, HPy kwnames,
-                                             const char *fmt, const char *const *keywords, void *const *outputs);
+/* The shortcuts are those that there are with this context, or null. */
+HPyAPI_HELPER int _HPyArg_ParseKeywordsArray(HPyContext *ctx, const void *shortcuts, HPyTracker *ht, const HPy *args,
+                                             size_t nargs, HPy kwnames, const char *fmt, const char *const *keywords,
+                                             void *const *outputs);
 HPyAPI_HELPER int _HPyArg_ParseKeywordsDictArray(HPyContext *ctx, HPyTracker *ht, const HPy *args, HPy_ssize_t nargs,
                                                  HPy kw, const char *fmt, const char *const *keywords,
                                                  void *const *outputs);
@@ -94,7 +96,7 @@ HPyAPI_INLINE_HELPER int HPyArg_ParseKeywords(HPyContext *ctx, HPyTracker *ht, c
     outputs = _HPyVaArg_CollectOutputs(ctx, _HPyArg_CountKeywordOutputs(fmt, keywords), va, few);
     va_end(va);
     if (outputs != NULL) {
-        result = _HPyArg_ParseKeywordsArray(ctx, ht, args, nargs, kwnames, fmt, keywords, outputs);
+        result = _HPyArg_ParseKeywordsArray(ctx, _HPy_SHORTCUTS(ctx), ht, args, nargs, kwnames, fmt, keywords, outputs);
         _HPyVaArg_Release(outputs, few);
     }
     return result;
@@ -120,7 +122,7 @@ HPyAPI_INLINE_HELPER int HPyArg_ParseKeywordsDict(HPyContext *ctx, HPyTracker *h
     va_end(va);
     if (outputs != NULL) {
         if (_HPy_IS_NAMES(ctx, kw))
-            result = _HPyArg_ParseKeywordsArray(ctx, ht, args, (size_t)nargs, kw, fmt, keywords, outputs);
+            result = _HPyArg_ParseKeywordsArray(ctx, NULL, ht, args, (size_t)nargs, kw, fmt, keywords, outputs);
         else
             result = _HPyArg_ParseKeywordsDictArray(ctx, ht, args, nargs, kw, fmt, keywords, outputs);
         _HPyVaArg_Release(outputs, few);

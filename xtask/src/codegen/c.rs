@@ -227,6 +227,9 @@ fn functions(spec: &Spec) -> String {
                 params(function)
             )
             .unwrap();
+            for line in function.shortcut.iter().flat_map(|code| code.trim_end().lines()) {
+                writeln!(body, "    {line}").unwrap();
+            }
             let arguments: String = function.params().iter().map(|param| format!(", {}", param.name)).collect();
             let call = format!("{}(ctx{arguments});", member_of(spec, function));
             let returns_void = Decl::parse_type(function.member_returns()).is_void();

@@ -17,7 +17,7 @@ pub mod lifecycle;
 #[cfg(not(Py_3_12))]
 mod metaclass;
 mod referents;
-mod shape;
+pub(crate) mod shape;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::null_mut;
