@@ -339,7 +339,8 @@ def test_what_is_no_int(mod, way):
     assert mod.as_int64(way, True) == 1
     assert mod.as_int64(way, False) == 0
     assert mod.as_int64(way, Index()) == 77
-    for value in (1.5, "1", None):
+    # 3.9 takes the int() of a float.
+    for value in ("1", None, b"1"):
         with pytest.raises(TypeError):
             mod.as_int64(way, value)
 
