@@ -26,14 +26,14 @@ JUMPS = """
     Err_Clear Err_SetString Float_AsDouble Float_FromDouble FloorDivide GetAttr GetAttr_s GetItem HasAttr
     Hash InPlaceAdd Index Iter_Next Length List_Append Long Long_AsDouble Long_AsInt64_t Long_AsSize_t Long_AsSsize_t
     Long_AsUInt64_t Long_FromInt32_t Long_FromInt64_t Long_FromSize_t Long_FromSsize_t Long_FromUInt32_t Long_FromUInt64_t
-    Lshift Multiply Negative Or Positive Remainder Repr RichCompare RichCompareBool SetAttr SetAttr_s SetItem Str Subtract
+    Lshift Multiply Negative Or Positive Remainder Repr RichCompare RichCompareBool SetAttr SetAttr_s Str Subtract
     TrueDivide Type_IsSubtype Unicode_AsUTF8AndSize Unicode_Check Unicode_FromString Unicode_ReadChar
 """.split()
 
 # Without a call, but for a jump where an object ends or the way is longer. Of functions that are the same, one is there.
 INLINE = """
     AsPyObject|Dup|Field_Load|FromPyObject|Global_Load AsStruct_Float AsStruct_Legacy AsStruct_List AsStruct_Object
-    AsStruct_Type AsStruct_Unicode Close Field_Store GetItem_i Global_Store Is Type TypeCheck
+    AsStruct_Type AsStruct_Unicode Close Field_Store GetItem_i Global_Store Is SetItem Type TypeCheck
 """.split()
 
 

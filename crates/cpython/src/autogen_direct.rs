@@ -305,16 +305,6 @@ macro_rules! direct_item {
             // SAFETY: the caller's handles are live objects, and it holds the interpreter.
             unsafe { pyo3_ffi::PySequence_Contains(crate::handle::to_object(container), crate::handle::to_object(key)) }
         }
-        unsafe extern "C" fn ctx_SetItem(_ctx: *mut HPyContext, obj: HPy, key: HPy, value: HPy) -> c_int {
-            // SAFETY: the caller's handles are live objects, and it holds the interpreter.
-            unsafe {
-                pyo3_ffi::PyObject_SetItem(
-                    crate::handle::to_object(obj),
-                    crate::handle::to_object(key),
-                    crate::handle::to_object(value),
-                )
-            }
-        }
         unsafe extern "C" fn ctx_SetItem_s(
             _ctx: *mut HPyContext,
             obj: HPy,

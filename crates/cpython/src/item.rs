@@ -1,4 +1,4 @@
-//! Items by index: of lists and tuples directly, of others by an int as key.
+//! Items: of lists and tuples by index directly, of others by an int as key; those of dicts are set directly.
 
 use core::ffi::{c_char, c_int};
 
@@ -86,6 +86,18 @@ impl Item for CPython {
                 return to_handle(new_ref(PyTuple_GET_ITEM(object, idx)));
             }
             get_by_key(obj, idx)
+        }
+    }
+
+    unsafe extern "C" fn ctx_SetItem(_ctx: *mut HPyContext, obj: HPy, key: HPy, value: HPy) -> c_int {
+        let (object, key, value) = (to_object(obj), to_object(key), to_object(value));
+        // SAFETY: the caller's handles are live objects, and it holds the interpreter.
+        unsafe {
+            // Asked for no less than what `PyObject_SetItem` would come to; that one raises what is due to null.
+            if PyDict_CheckExact(object) != 0 && !value.is_null() {
+                return PyDict_SetItem(object, key, value);
+            }
+            PyObject_SetItem(object, key, value)
         }
     }
 

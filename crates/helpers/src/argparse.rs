@@ -111,7 +111,7 @@ pub struct Parser<'a> {
     pub context: Context,
     /// The format, which ends with what it says about messages.
     pub format: Reader<'a>,
-    args: *const HPy,
+    pub args: *const HPy,
     pub nargs: usize,
     pub outputs: *const *mut c_void,
     pub tracker: Option<HPyTracker>,

@@ -89,10 +89,11 @@ enum Given {
 /// With so many parameters or fewer, the arguments are found before the format is read.
 const FEW: usize = 16;
 
-/// The arguments of parameters, borrowed; null for what is not given. There are as many as there are parameters.
+/// The values of parameters, borrowed; null for what is not given. Those that are given by position are not in here, though they have a
+/// place.
 type Values = [MaybeUninit<HPy>; FEW];
 
-/// Finds all at once. False if it has to be done one by one.
+/// Finds all keyword arguments at once. False if it has to be done one by one.
 ///
 /// # Safety
 /// There are as many names as said, and behind `nargs` arguments the values of keywords.
@@ -109,15 +110,11 @@ unsafe fn find_all(
     if names > FEW {
         return false;
     }
-    let values = values.as_mut_ptr().cast::<HPy>();
     let positional = nargs.min(names);
     let left = names.wrapping_sub(positional);
     // SAFETY: as this function's; there is room for what is no more than the names.
     unsafe {
-        for index in 0..positional {
-            values.add(index).write(*args.add(index));
-        }
-        let rest = values.add(positional);
+        let rest = values.as_mut_ptr().cast::<HPy>().add(positional);
         if !kwnames.is_null() {
             return shortcuts.match_names(kwnames, args.add(nargs), keywords.add(positional), left, rest);
         }
@@ -138,21 +135,20 @@ impl Parser<'_> {
             return Err(self.fail(self.context.system_error(), c"got no list of keyword names"));
         }
         let mut count: usize = 0;
-        let mut named = false;
-        loop {
-            // SAFETY: no name so far was null, and this one is a C string or null.
-            let name = unsafe { *keywords.add(count) };
-            if name.is_null() {
-                return Ok(count);
-            }
-            // SAFETY: a C string.
-            let is_empty = unsafe { Reader::new(name) }.peek() == 0;
-            if is_empty && named {
-                return Err(self.fail(self.context.system_error(), c"empty keyword parameter name"));
-            }
-            named = !is_empty;
+        // SAFETY: no name so far was null, and this one is a C string or null.
+        let name = |count: usize| unsafe { *keywords.add(count) };
+        // SAFETY: a C string.
+        let is_empty = |name: *const c_char| unsafe { *name } == 0;
+        while !name(count).is_null() && is_empty(name(count)) {
             count = count.wrapping_add(1);
         }
+        while !name(count).is_null() {
+            if is_empty(name(count)) {
+                return Err(self.fail(self.context.system_error(), c"empty keyword parameter name"));
+            }
+            count = count.wrapping_add(1);
+        }
+        Ok(count)
     }
 
     /// The keyword arguments of a call with a tuple of names.
@@ -183,20 +179,40 @@ impl Parser<'_> {
         values: &mut Values,
     ) -> Result<(), Raised> {
         let values = values.as_mut_ptr().cast::<HPy>();
+        let value = |parser: &Parser, index: usize| {
+            // SAFETY: there is an argument, or a value for each name that is not given by position.
+            unsafe { if index < parser.nargs { *parser.args.add(index) } else { *values.add(index) } }
+        };
+        // SAFETY: what is kept stands in front, where there are no values or such that have been used.
+        let put = |kept: usize, value: HPy| unsafe { values.add(kept).write(value) };
         let mut kept: usize = 0;
-        let argument = |_: &Parser, index: usize| {
-            // SAFETY: there is a value for each name.
-            let value = unsafe { *values.add(index) };
+        let mut format = self.format;
+        // Most functions take objects and get them: as long as they do, there is nothing to decide.
+        if !ht.is_null() {
+            while kept < names && format.peek() == b'O' {
+                let value = value(self, kept);
+                if value.is_null() {
+                    break;
+                }
+                put(kept, value);
+                // SAFETY: the unit was counted, so there is an output for it, which is a handle.
+                unsafe { *(*self.outputs.add(kept)).cast::<HPy>() = value };
+                kept = kept.wrapping_add(1);
+                format.skip();
+            }
+        }
+        let argument = |parser: &Parser, index: usize| {
+            let value = value(parser, index);
             Ok(if value.is_null() { Argument::Missing } else { Argument::Borrowed(value) })
         };
+        let (start, rest) = (kept, format);
         let keep = |_: &Parser, argument: Argument| {
             let Argument::Borrowed(value) = argument else { return Ok(HPy::NULL) };
-            // SAFETY: what is kept stands in front, in place of values that have been used.
-            unsafe { values.add(kept).write(value) };
+            put(kept, value);
             kept = kept.wrapping_add(1);
             Ok(value)
         };
-        self.with_keywords(names, !ht.is_null(), argument, keep)?;
+        self.with_keywords(rest, start, names, !ht.is_null(), argument, keep)?;
         if !ht.is_null() {
             // SAFETY: so many are kept; the caller's variable.
             unsafe { *ht = shortcuts.track(values, kept)? };
@@ -222,22 +238,23 @@ impl Parser<'_> {
             (Argument::Owned(value), Some(tracker)) => parser.context.track(tracker, value),
             _ => Ok(HPy::NULL),
         };
-        self.with_keywords(names, self.tracker.is_some(), argument, keep)
+        self.with_keywords(self.format, 0, names, self.tracker.is_some(), argument, keep)
     }
 
-    /// Reads the format, with the argument for each of `names` parameters. `keep` gives a handle that the caller may have.
+    /// Reads the format from the unit of a parameter on, with the argument for each of `names` parameters. `keep` gives a handle that the
+    /// caller may have.
     #[inline(always)]
     fn with_keywords(
         &self,
+        mut format: Reader,
+        mut index: usize,
         names: usize,
         has_tracker: bool,
         argument: impl Fn(&Self, usize) -> Result<Argument, Raised>,
         mut keep: impl FnMut(&Self, Argument) -> Result<HPy, Raised>,
     ) -> Result<(), Raised> {
-        let mut format = self.format;
         let mut optional = false;
         let mut keyword_only = false;
-        let mut index: usize = 0;
         loop {
             let unit = format.peek();
             let is_object = unit == b'O';

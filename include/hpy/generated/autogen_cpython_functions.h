@@ -523,6 +523,8 @@ HPyAPI_FUNC int HPy_Contains(HPyContext *ctx, HPy container, HPy key)
 HPyAPI_FUNC int HPy_SetItem(HPyContext *ctx, HPy obj, HPy key, HPy value)
 {
     (void)ctx;
+    if (PyDict_CheckExact(_h2py(obj)) && !HPy_IsNull(value))
+        return PyDict_SetItem(_h2py(obj), _h2py(key), _h2py(value));
     return PyObject_SetItem(_h2py(obj), _h2py(key), _h2py(value));
 }
 
