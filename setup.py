@@ -25,6 +25,8 @@ BUILD_BASE = Path("target", "python-build")
 (ROOT / BUILD_BASE).mkdir(parents=True, exist_ok=True)
 
 
+# A wheel is for the Python that builds it, whichever one is set for other work.
+os.environ["PYO3_PYTHON"] = sys.executable
 # An extension module finds Python's symbols in the process, and is not linked with libpython.
 os.environ.setdefault("PYO3_BUILD_EXTENSION_MODULE", "1")
 
@@ -84,11 +86,9 @@ def build_library(options):
     """Builds the static library of crates/helpers and gives its path."""
     # With any other crate type beside it, the archive would hold LLVM's code and not the processor's.
     command = ["cargo", "rustc", "--package", "hpy-helpers", "--crate-type", "staticlib", *options]
-    environment = {"PYO3_PYTHON": sys.executable, **os.environ}
     messages = subprocess.run(
         [*command, "--message-format=json-render-diagnostics"],
         cwd=ROOT,
-        env=environment,
         check=True,
         stdout=subprocess.PIPE,
         text=True,

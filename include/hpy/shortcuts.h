@@ -4,7 +4,7 @@
    tells a binary how objects look in the Python that runs it, and some functions, marked in their spec, begin by doing on the spot
    what the runtime would do. They do so only with the one context for which it holds: in debug mode, in trace mode, and with
    runtimes that don't tell, everything goes through the table. What is not the frequent case is left to the table as well: the last
-   reference to an object, an object of a derived type, null.
+   reference to an object, an object of a derived type, null where null is allowed or raises.
 
    No version of Python is known here. Whatever differs between versions is in the struct, and where something is not as these
    functions take it to be, the runtime does not offer it. */
@@ -189,7 +189,7 @@ HPyAPI_FUNC bool _HPy_TakeItem(HPyContext *ctx, intptr_t object, HPy_ssize_t ind
 HPyAPI_FUNC bool _HPy_SmallInt(intptr_t object, int64_t *value)
 {
     intptr_t sign;
-    if (!_HPy_IsExactly(object, _HPy_shortcuts.int_type))
+    if (object == 0 || !_HPy_IsExactly(object, _HPy_shortcuts.int_type))
         return false;
     sign = _HPy_WordAt(object, _HPy_INT_HEAD);
     if (_HPy_shortcuts.has_tagged_ints) {

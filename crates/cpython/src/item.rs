@@ -93,8 +93,9 @@ impl Item for CPython {
         let (object, key, value) = (to_object(obj), to_object(key), to_object(value));
         // SAFETY: the caller's handles are live objects, and it holds the interpreter.
         unsafe {
-            // Asked for no less than what `PyObject_SetItem` would come to; that one raises what is due to null.
-            if PyDict_CheckExact(object) != 0 && !value.is_null() {
+            // What `PyObject_SetItem` would come to. For null, that one raises.
+            let is_null = object.is_null() || key.is_null() || value.is_null();
+            if !is_null && PyDict_CheckExact(object) != 0 {
                 return PyDict_SetItem(object, key, value);
             }
             PyObject_SetItem(object, key, value)

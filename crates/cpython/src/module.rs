@@ -51,7 +51,8 @@ pub enum Gil {
 }
 
 impl Gil {
-    /// Puts that into a module's slots, where CPython asks.
+    /// Puts that into a module's slots, where CPython asks. Of interpreters with a GIL of their own nothing is said there, so those refuse
+    /// the module: what is shared by all modules counts on one GIL for all, the [tracker](crate::tracker)'s spare block for one.
     fn add_to(self, slots: &mut Array<PyModuleDef_Slot>) -> Result<()> {
         #[cfg(Py_3_13)]
         if self == Gil::NotUsed {

@@ -103,28 +103,33 @@ impl Drop for Owned {
 unsafe fn holds(described: &HPyShortcuts) -> Option<bool> {
     // SAFETY: the caller holds the interpreter; the objects are ours and large enough for what is read.
     unsafe {
-        let float = Owned::new(PyFloat_FromDouble(1234.5))?;
-        let list = Owned::new(PyList_New(2))?;
-        let tuple = Owned::new(PyTuple_New(2))?;
-        for index in 0..2 {
-            Py_INCREF(float.0);
-            PyList_SET_ITEM(list.0, index, float.0);
-            Py_INCREF(float.0);
-            PyTuple_SET_ITEM(tuple.0, index, float.0);
+        // A binary built for debug builds of CPython can be told by its compiler; this one may be loaded by one.
+        if !PySys_GetObject(c"gettotalrefcount".as_ptr()).is_null() {
+            return Some(false);
         }
+        let float = Owned::new(PyFloat_FromDouble(1234.5))?;
+        let other = Owned::new(PyFloat_FromDouble(-0.25))?;
+        // By CPython's functions, which know where things lie.
+        let list = Owned::new(PyList_New(0))?;
+        if PyList_Append(list.0, other.0) < 0 || PyList_Append(list.0, float.0) < 0 {
+            return None;
+        }
+        let tuple = Owned::new(PyTuple_Pack(2, other.0, float.0))?;
         let word = |object: &Owned| object.0.expose_provenance().cast_signed();
-        let items = with_exposed_provenance::<isize>(at::<usize>(list.0, HPyShortcuts::LIST_ITEMS));
+        let items = with_exposed_provenance::<[isize; 2]>(at::<usize>(list.0, HPyShortcuts::LIST_ITEMS));
+        let expected = [word(&other), word(&float)];
         let objects = [(&float, described.float_type), (&list, described.list_type), (&tuple, described.tuple_type)];
         Some(
             objects.iter().all(|(object, tp)| at::<isize>(object.0, HPyShortcuts::TYPE) == *tp)
                 && [&list, &tuple].iter().all(|object| at::<isize>(object.0, HPyShortcuts::LENGTH) == 2)
-                && items.add(1).read() == word(&float)
-                && at::<isize>(tuple.0, described.tuple_items + size_of::<isize>().cast_signed()) == word(&float)
+                && items.read() == expected
+                && at::<[isize; 2]>(tuple.0, described.tuple_items) == expected
                 && at::<f64>(float.0, HPyShortcuts::FLOAT_VALUE) == 1234.5
+                && at::<f64>(other.0, HPyShortcuts::FLOAT_VALUE) == -0.25
                 && has_flags(described)
                 && ints_hold(described)?
                 && shape::head_size(HPyType_BuiltinShape_Object) == HPyShortcuts::PAYLOAD
-                && counts_hold(float.0),
+                && counts_hold(float.0, 3),
         )
     }
 }
@@ -173,21 +178,23 @@ unsafe fn ints_hold(described: &HPyShortcuts) -> Option<bool> {
     Some(true)
 }
 
-/// Whether CPython counts references as a binary would, those of immortal objects too.
-unsafe fn counts_hold(object: *mut PyObject) -> bool {
+/// Whether CPython's functions count references as a binary would, from so many on, and those of immortal objects too.
+unsafe fn counts_hold(object: *mut PyObject, references: i64) -> bool {
     // SAFETY: the caller's object and None are alive, and what is taken is given back.
     unsafe {
         let count = |object| match HALF_COUNTS {
             true => at::<i32>(object, 0).into(),
             false => at::<isize>(object, 0) as i64,
         };
-        [object, Py_None()].into_iter().all(|object| {
-            let before = count(object);
-            Py_INCREF(object);
-            let taken = count(object);
-            Py_DECREF(object);
-            let expected = if before < 0 { before } else { before + 1 };
-            before != 0 && taken == expected && count(object) == before
-        }) && count(object) == Py_REFCNT(object) as i64
+        let first = count(object);
+        first == references
+            && [object, Py_None()].into_iter().all(|object| {
+                let before = count(object);
+                Py_IncRef(object);
+                let taken = count(object);
+                Py_DecRef(object);
+                let expected = if before < 0 { before } else { before + 1 };
+                before != 0 && taken == expected && count(object) == before
+            })
     }
 }

@@ -9,6 +9,12 @@ use hpy_abi::runtime::Tracker;
 use hpy_abi::*;
 use pyo3_ffi::*;
 
+// For blocks. From 3.12 on an interpreter can have memory of its own, and the next tracker may be another interpreter's.
+#[cfg(not(Py_3_12))]
+use pyo3_ffi::{PyMem_Free as free_block, PyMem_Malloc as allocate_block};
+#[cfg(Py_3_12)]
+use pyo3_ffi::{PyMem_RawFree as free_block, PyMem_RawMalloc as allocate_block};
+
 use crate::CPython;
 use crate::array::Array;
 use crate::handle::to_object;
@@ -49,8 +55,8 @@ fn address(ht: HPyTracker) -> *mut Handles {
     core::ptr::with_exposed_provenance_mut(ht._i.cast_unsigned())
 }
 
-/// The block of a tracker that was closed, for the next one: most functions have one at a time. Not an interpreter's memory, since the next
-/// one may be another interpreter's. The GIL is its lock, so there is none without it.
+/// The block of a tracker that was closed, for the next one: most functions have one at a time. The GIL is its lock, so there is none
+/// without it. Interpreters with a GIL of their own don't load us: no module of ours says that it could be used there.
 static SPARE: AtomicPtr<Handles> = AtomicPtr::new(null_mut());
 const HAS_SPARE: bool = cfg!(not(Py_GIL_DISABLED));
 
@@ -59,8 +65,8 @@ const HAS_SPARE: bool = cfg!(not(Py_GIL_DISABLED));
 unsafe fn allocate() -> *mut Handles {
     let spare = if HAS_SPARE { SPARE.load(Ordering::Relaxed) } else { null_mut() };
     if spare.is_null() {
-        // SAFETY: nothing to vouch for.
-        return unsafe { PyMem_RawMalloc(size_of::<Handles>()).cast() };
+        // SAFETY: the caller holds the interpreter.
+        return unsafe { allocate_block(size_of::<Handles>()).cast() };
     }
     SPARE.store(null_mut(), Ordering::Relaxed);
     spare
@@ -72,7 +78,7 @@ unsafe fn free(block: *mut Handles) {
         SPARE.store(block, Ordering::Relaxed);
     } else {
         // SAFETY: the caller gives the block up.
-        unsafe { PyMem_RawFree(block.cast()) };
+        unsafe { free_block(block.cast()) };
     }
 }
 

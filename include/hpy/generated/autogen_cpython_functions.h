@@ -523,7 +523,7 @@ HPyAPI_FUNC int HPy_Contains(HPyContext *ctx, HPy container, HPy key)
 HPyAPI_FUNC int HPy_SetItem(HPyContext *ctx, HPy obj, HPy key, HPy value)
 {
     (void)ctx;
-    if (PyDict_CheckExact(_h2py(obj)) && !HPy_IsNull(value))
+    if (!HPy_IsNull(obj) && !HPy_IsNull(key) && !HPy_IsNull(value) && PyDict_CheckExact(_h2py(obj)))
         return PyDict_SetItem(_h2py(obj), _h2py(key), _h2py(value));
     return PyObject_SetItem(_h2py(obj), _h2py(key), _h2py(value));
 }

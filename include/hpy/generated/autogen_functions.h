@@ -720,7 +720,7 @@ HPyAPI_FUNC HPy HPyFloat_FromDouble(HPyContext *ctx, double v)
  */
 HPyAPI_FUNC double HPyFloat_AsDouble(HPyContext *ctx, HPy h)
 {
-    if (_HPy_OBJECTS(ctx) && _HPy_IsExactly(h._i, _HPy_shortcuts.float_type))
+    if (_HPy_OBJECTS(ctx) && !HPy_IsNull(h) && _HPy_IsExactly(h._i, _HPy_shortcuts.float_type))
         return _HPy_FloatValue(h._i);
     return ctx->ctx_Float_AsDouble(ctx, h);
 }
@@ -838,7 +838,7 @@ HPyAPI_FUNC HPy HPy_GetItem(HPyContext *ctx, HPy obj, HPy key)
  */
 HPyAPI_FUNC HPy HPy_GetItem_i(HPyContext *ctx, HPy obj, HPy_ssize_t idx)
 {
-    intptr_t item;
+    intptr_t item = 0;
     if (_HPy_OBJECTS(ctx) && _HPy_TakeItem(ctx, obj._i, idx, &item))
         return _hconv(item);
     return ctx->ctx_GetItem_i(ctx, obj, idx);
@@ -1142,7 +1142,7 @@ HPyAPI_FUNC HPy HPyLong_FromSsize_t(HPyContext *ctx, HPy_ssize_t value)
  */
 HPyAPI_FUNC int32_t HPyLong_AsInt32_t(HPyContext *ctx, HPy h)
 {
-    int64_t value;
+    int64_t value = 0;
     if (_HPy_OBJECTS(ctx) && _HPy_SmallInt(h._i, &value))
         return (int32_t)value;
     return ctx->ctx_Long_AsInt32_t(ctx, h);
@@ -1180,7 +1180,7 @@ HPyAPI_FUNC uint32_t HPyLong_AsUInt32_tMask(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC int64_t HPyLong_AsInt64_t(HPyContext *ctx, HPy h)
 {
-    int64_t value;
+    int64_t value = 0;
     if (_HPy_OBJECTS(ctx) && _HPy_SmallInt(h._i, &value))
         return value;
     return ctx->ctx_Long_AsInt64_t(ctx, h);
@@ -1228,7 +1228,7 @@ HPyAPI_FUNC size_t HPyLong_AsSize_t(HPyContext *ctx, HPy h)
  */
 HPyAPI_FUNC HPy_ssize_t HPyLong_AsSsize_t(HPyContext *ctx, HPy h)
 {
-    int64_t value;
+    int64_t value = 0;
     if (_HPy_OBJECTS(ctx) && _HPy_SmallInt(h._i, &value))
         return (HPy_ssize_t)value;
     return ctx->ctx_Long_AsSsize_t(ctx, h);
