@@ -1,6 +1,7 @@
 """Arguments with keywords as C values: HPyArg_ParseKeywords and HPyArg_ParseKeywordsDict, which are in
 include/hpy/runtime/argparse.h. What the units do is in test_argparse.py."""
 
+import re
 import sys
 
 import pytest
@@ -53,6 +54,52 @@ def test_arguments_by_position_and_by_keyword(parse):
     for kwargs in ({}, {"c": 3}, {"b": 2, "c": 3}, {"c": 3, "b": 2}, {"c": 3, "a": 1, "b": 2}):
         args = [value for name, value in (("a", 1), ("b", 2), ("c", 3)) if name not in kwargs]
         assert parse("lOd", "a,b,c", *args, **kwargs) == (1, 2, 3.0)
+
+
+@pytest.mark.parametrize("count", [*range(6), 14, 15, 16, 17, 20])
+def test_objects_by_position_and_by_keyword(parse, count):
+    names = tuple("abcdefghijklmnopqrst"[:count])
+    values = [[name] for name in names]
+    wrong = {"z": 0, "aa": 0, "": 0}
+    for positional in range(count + 1):
+        given = dict(zip(names[positional:], values[positional:]))
+        backwards = dict(reversed(given.items()))
+        for end in ("", ":name", ";message"):
+            assert parse("O" * count + end, names, *values[:positional], **given) == tuple(values)
+        for kwargs in (backwards, {**wrong, **given}, {**backwards, **wrong}):
+            assert parse("O" * count, names, *values[:positional], **kwargs) == tuple(values)
+        rest = "O" * (count - positional)
+        expected = (*values[:positional], *[NULL] * len(rest))
+        for mark in ("|", "$", "|$", "$|", "||"):
+            fmt = "O" * positional + mark + rest
+            assert parse(fmt, names, *values[:positional], **given) == tuple(values)
+            assert parse(fmt, names, *values[:positional], **wrong) == expected
+            if rest:
+                last = {names[-1]: values[-1]}
+                assert parse(fmt, names, *values[:positional], **last) == (*expected[:-1], values[-1])
+        if rest:
+            missing = TypeError, "name() no value for required argument"
+            del given[names[-1]]
+            assert failure(parse, "O" * count + ":name", names, *values[:positional], **given) == missing
+            assert failure(parse, "O" * count + ":name", names, *values[:positional], NULL, **given) == missing
+
+
+def test_both_ways_to_compile_a_call(snippet):
+    """By a macro, and by a function with variable arguments: in C++, and where the address is taken."""
+    source, calls = re.subn(r"\b(HPyArg_Parse\w*)\(", r"(\1)(", PARSING)
+    assert calls == 3
+    mod = snippet(source)
+    assert mod.positional(b"lO|d", (1, 2), True) == (1, 2, 7.0)
+    assert mod.positional(b"", (), False) == ()
+    for with_dict in (False, True):
+        parse = Parser(mod, with_dict)
+        for count in (0, 1, 3, 16, 17, 20):
+            names = tuple("abcdefghijklmnopqrst"[:count])
+            given = dict(zip(names, range(count)))
+            assert parse("O" * count, names, **given) == tuple(range(count))
+            assert parse("l" * count, names, *given.values()) == tuple(range(count))
+        assert parse("lO|d", "a,b,c", 1, b=2) == (1, 2, 7.0)
+        assert failure(parse, "OO:name", "a,b", 1) == (TypeError, "name() no value for required argument")
 
 
 def test_no_parameters(parse):
@@ -109,6 +156,10 @@ def test_keyword_only_arguments(parse):
     assert failure(parse, "l$l", "a,b", 1, 2) == expected
     assert failure(parse, "|l$l", "a,b", 1, 2, b=2) == expected
     assert failure(parse, "$l", "a", NULL) == expected
+    assert failure(parse, "O$O", "a,b", 1, 2) == expected
+    assert failure(parse, "|O$O", "a,b", 1, 2, b=2) == expected
+    assert failure(parse, "$O", "a", NULL) == expected
+    assert parse("O$", "a", 1, 2) == (1,)
 
 
 def test_positional_only_arguments(parse):
@@ -116,17 +167,27 @@ def test_positional_only_arguments(parse):
     assert parse("ll|l", ("", "", "c"), 1, 2, c=3) == (1, 2, 3)
     assert parse("|ll", ("", "b"), b=2) == (7, 2)
     assert parse("|l", ("",), **{"": 1}) == (7,)
+    assert parse("OO|O", ("", "", "c"), 1, 2, c=3) == (1, 2, 3)
+    assert parse("|OO", ("", "b"), b=2, **{"": 1}) == (NULL, 2)
     assert failure(parse, "l", ("",), **{"": 1}) == (TypeError, "function no value for required argument")
 
 
 def test_names_in_any_script(parse):
-    assert parse("ll", "größe,名前", **{"名前": 2, "größe": 1}) == (1, 2)
+    for unit in "lO":
+        for names in ("größe,名前", "name,größe", "größe,name", "n,ñ"):
+            first, second = names.split(",")
+            assert parse(unit * 2, names, **{second: 2, first: 1}) == (1, 2)
+            assert parse(unit * 2, names, **{first: 1, second: 2}) == (1, 2)
+            assert parse(unit + "|" + unit, names, **{first: 1})[0] == 1
 
 
 def test_what_no_parameter_has_is_ignored(parse):
     assert parse("l", "a", 1, 2, 3) == (1,)
     assert parse("l", "a", a=1, b=2, A=3) == (1,)
     assert parse("l|l", "a,b", 1, a=5) == (1, 7)
+    assert parse("O", "a", 1, 2, 3) == (1,)
+    assert parse("O", "ab", ab=1, b=2, AB=3, a=4, abc=5) == (1,)
+    assert parse("O|O", "a,b", 1, a=5) == (1, NULL)
     assert parse("", (), 1, x=2) == ()
 
 
@@ -136,6 +197,7 @@ def test_names_given_may_be_any_objects(parse):
     else:
         given = (1, None, b"a", "a"), (1, 2, 3, 4)
     assert parse.call("l", "a", (), given) == (4,)
+    assert parse.call("O", "a", (), given) == (4,)
 
 
 def test_arguments_come_in_the_order_of_the_units(parse):
@@ -160,6 +222,10 @@ def test_format_and_names_of_different_lengths(parse):
     assert failure(parse, "l", "a,b", 1) == (TypeError, many)
     assert failure(parse, "l", "a,b", 1, b=1) == (TypeError, many)
     assert failure(parse, "", "a") == (TypeError, many)
+    assert failure(parse, "OOO", "a,b", 1, 2) == (TypeError, few)
+    assert failure(parse, "O|$O", "a", 1) == (TypeError, few)
+    assert failure(parse, "O", "a,b", 1) == (TypeError, many)
+    assert failure(parse, "O", "a,b", a=1, b=1) == (TypeError, many)
 
 
 @pytest.mark.misuse("format strings that are wrong")
@@ -168,6 +234,7 @@ def test_empty_names_come_first(parse):
     for names in (("a", ""), ("", "b", ""), ("a", "", "c")):
         assert failure(parse, "lll:name", names, 1, 2, 3) == expected
         assert failure(parse.untracked, "lll:name", names, 1, 2, 3) == expected
+        assert failure(parse, "OOO:name", names, 1, 2, 3) == expected
 
 
 @pytest.mark.differs("0.9.0: crashes")
@@ -243,8 +310,9 @@ def test_names_are_compared_by_their_text(parse_names):
         def __eq__(self, other):
             raise LookupError("not today")
 
-    assert parse_names.call("l", "a", (), ((Name("a"),), (1,))) == parse_names.call("l", "a", (), (("a",), (1,)))
-    assert parse_names.call("|l", "a", (), ((Name("b"),), (1,))) == parse_names.call("|l", "a", (), ((), ()))
+    for unit in "lO":
+        assert parse_names.call(unit, "a", (), ((Name("a"),), (1,))) == (1,)
+        assert parse_names.call("|" + unit, "a", (), ((Name("b"),), (1,))) == parse_names.call("|" + unit, "a", (), ((), ()))
 
 
 def test_names_without_a_text_are_asked(parse_names):
@@ -254,11 +322,12 @@ def test_names_without_a_text_are_asked(parse_names):
                 raise LookupError("not today")
             return other == "a"
 
-    assert parse_names.call("l", "a", (), ((Name(),), (1,))) == parse_names.call("l", "a", (), (("a",), (1,)))
-    assert failure(parse_names.call, "l", "b", (), ((Name(),), (1,))) == (LookupError, "not today")
     missing = TypeError, "function no value for required argument"
-    for name in (5, None, "\ud800", "a\0"):
-        assert failure(parse_names.call, "l", "a", (), ((name,), (1,))) == missing
+    for unit in "lO":
+        assert parse_names.call(unit, "a", (), ((Name(),), (1,))) == (1,)
+        assert failure(parse_names.call, unit, "b", (), ((Name(),), (1,))) == (LookupError, "not today")
+        for name in (5, None, "\ud800", "a\0", "\0", "a\0a", "", "aa"):
+            assert failure(parse_names.call, unit, "a", (), ((name,), (1,))) == missing
 
 
 def test_keywords_in_any_order(parse):

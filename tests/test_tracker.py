@@ -118,8 +118,8 @@ def mod(snippet):
 
 
 # Sizes around the room that a tracker starts with, and enough handles to make it grow more than once.
-@pytest.mark.parametrize("size", [0, 1, 4, 5, 6, 100])
-@pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 7, 101, 5000])
+@pytest.mark.parametrize("size", [0, 1, 5, 14, 15, 16, 100])
+@pytest.mark.parametrize("count", [0, 1, 5, 14, 15, 16, 17, 101, 5000])
 def test_every_handle_is_kept_until_the_tracker_is_closed(mod, size, count):
     thing = object()
     before = sys.getrefcount(thing)

@@ -92,6 +92,7 @@ pub struct HPyShortcuts {
     pub type_flags: isize,
     pub match_names: Option<MatchNames>,
     pub track: Option<Track>,
+    pub parse_objects: Option<ParseObjects>,
 }
 
 /// Puts the values of keyword arguments to the parameters that they are for: gets a tuple of the names that are given, their values, the
@@ -99,6 +100,17 @@ pub struct HPyShortcuts {
 pub type MatchNames = unsafe extern "C" fn(HPy, *const HPy, *const *const c_char, usize, *mut HPy) -> c_int;
 /// Gives a tracker with another reference to each of so many objects, whose handles stay the same; null with an exception.
 pub type Track = unsafe extern "C" fn(*const HPy, usize) -> HPyTracker;
+/// `HPyArg_ParseKeywords` where all units are `O`: gets its arguments but for the context, and an array of where handles go. Returns 0 if it
+/// can't, with nothing but such variables written.
+pub type ParseObjects = unsafe extern "C" fn(
+    *mut HPyTracker,
+    *const HPy,
+    usize,
+    HPy,
+    *const c_char,
+    *const *const c_char,
+    *const *mut HPy,
+) -> c_int;
 
 impl HPyShortcuts {
     // What binaries know: where things lie in an object, in bytes.

@@ -77,12 +77,17 @@ impl<T: Copy> Array<T> {
         Ok(())
     }
 
+    /// As long as nothing was put in or made room for.
+    pub fn has_no_memory(&self) -> bool {
+        self.block.address.is_null()
+    }
+
     pub fn clear(&mut self) {
         self.len = 0;
     }
 
     pub fn as_slice(&self) -> &[T] {
-        if self.block.address.is_null() {
+        if self.has_no_memory() {
             return &[];
         }
         // SAFETY: that many items have been written.

@@ -1,11 +1,75 @@
 //! Keyword arguments by the names of parameters, for what parses arguments without going through the table.
 
 use core::ffi::{c_char, c_int};
+use core::ptr::null;
 
-use hpy_abi::HPy;
+use hpy_abi::{HPy, HPyTracker};
 use pyo3_ffi::*;
 
 use crate::handle::to_object;
+use crate::tracker::Filling;
+
+/// The keyword arguments of a call.
+struct Given {
+    /// A tuple.
+    names: *mut PyObject,
+    count: usize,
+    values: *const HPy,
+}
+
+/// Not known whether it is: for what is no text, only the slow way can tell what it equals.
+struct Unknown;
+
+impl Given {
+    /// None if `kwnames` is not a tuple.
+    ///
+    /// # Safety
+    /// `kwnames` is a live object or null; if it is a tuple, there are as many `values`. The caller holds the interpreter.
+    #[inline(always)]
+    unsafe fn new(kwnames: HPy, values: *const HPy) -> Option<Given> {
+        let names = to_object(kwnames);
+        if names.is_null() {
+            return Some(Given { names, count: 0, values });
+        }
+        // SAFETY: as this function's.
+        unsafe {
+            if Py_TYPE(names) != &raw mut PyTuple_Type {
+                return None;
+            }
+            Some(Given { names, count: PyTuple_GET_SIZE(names).cast_unsigned(), values })
+        }
+    }
+
+    /// The value for the parameter `name`, borrowed; null if there is none, or the name is empty. `place` is where it most likely is: most
+    /// often all come in the order of the parameters. `is_named` tells whether an object is text and that name.
+    ///
+    /// # Safety
+    /// As for [`Given::new`]; `name` is a C string.
+    #[inline(always)]
+    unsafe fn find(
+        &self,
+        name: *const c_char,
+        place: usize,
+        is_named: unsafe fn(*mut PyObject, *const c_char) -> Result<bool, Unknown>,
+    ) -> Result<HPy, Unknown> {
+        let mut place = if place < self.count { place } else { 0 };
+        // SAFETY: as this function's; the place is below the number of names.
+        unsafe {
+            let mut left = if *name == 0 { 0 } else { self.count };
+            while left != 0 {
+                if is_named(PyTuple_GET_ITEM(self.names, place.cast_signed()), name)? {
+                    return Ok(*self.values.add(place));
+                }
+                left = left.wrapping_sub(1);
+                place = place.wrapping_add(1);
+                if place == self.count {
+                    place = 0;
+                }
+            }
+        }
+        Ok(HPy::NULL)
+    }
+}
 
 /// Puts the values of keyword arguments to the parameters that they are for: `values[i]` for `names[i]`, of `count`; null for what is not
 /// given, and for parameters without a name. `kwnames` has the names that are given, and `given` their values. All is borrowed.
@@ -21,61 +85,146 @@ pub unsafe extern "C" fn match_names(
     count: usize,
     values: *mut HPy,
 ) -> c_int {
-    let kwnames = to_object(kwnames);
-    // SAFETY: as this function's; no index is beyond what was counted.
+    // SAFETY: as this function's.
     unsafe {
-        if Py_TYPE(kwnames) != &raw mut PyTuple_Type {
-            return 0;
-        }
-        let length = PyTuple_GET_SIZE(kwnames).cast_unsigned();
+        let Some(given) = Given::new(kwnames, given) else { return 0 };
         for index in 0..count {
-            let name = *names.add(index);
-            let mut value = HPy::NULL;
-            // Most often all come in the order of the parameters.
-            let mut place = if index < length { index } else { 0 };
-            let mut left = if *name == 0 { 0 } else { length };
-            while left != 0 {
-                match is_named(PyTuple_GET_ITEM(kwnames, place.cast_signed()), name) {
-                    Some(true) => {
-                        value = *given.add(place);
-                        break;
-                    }
-                    Some(false) => {}
-                    None => return 0,
-                }
-                left = left.wrapping_sub(1);
-                place = place.wrapping_add(1);
-                if place == length {
-                    place = 0;
-                }
-            }
+            let Ok(value) = given.find(*names.add(index), index, is_text) else { return 0 };
             *values.add(index) = value;
         }
     }
     1
 }
 
-/// None for what is no text.
+/// `HPyArg_ParseKeywords` for the frequent case: all units of the format are `O`, no more than a few, all parameters have a name, whatever is
+/// not optional is given, and the names of keywords are ASCII. Returns 1, or 0 if it is another one, or a wrong one. Then no exception is set,
+/// and nothing has been written but outputs.
+///
+/// # Safety
+/// The arguments of `HPyArg_ParseKeywords`, with as many outputs as there are units and names. The caller holds the interpreter.
+pub unsafe extern "C" fn parse_objects(
+    ht: *mut HPyTracker,
+    args: *const HPy,
+    nargs: usize,
+    kwnames: HPy,
+    fmt: *const c_char,
+    keywords: *const *const c_char,
+    outputs: *const *mut HPy,
+) -> c_int {
+    if !KNOWS_ASCII || ht.is_null() || fmt.is_null() || keywords.is_null() {
+        return 0;
+    }
+    // SAFETY: as this function's. No index gets beyond a name that is null.
+    unsafe {
+        let Some(given) = Given::new(kwnames, args.wrapping_add(nargs)) else { return 0 };
+        let Some(tracker) = Filling::new() else { return 0 };
+        let mut unit: *const u8 = fmt.cast();
+        let mut is_optional = false;
+        let mut index: usize = 0;
+        loop {
+            let name = *keywords.add(index);
+            if *unit != b'O' {
+                match *unit {
+                    // What follows is optional, and after `$` not by position.
+                    b'|' | b'$' if *unit == b'|' || index >= nargs => {
+                        is_optional = true;
+                        unit = unit.add(1);
+                        continue;
+                    }
+                    0 | b':' | b';' if name.is_null() => {
+                        *ht = tracker.finish(index);
+                        return 1;
+                    }
+                    _ => break,
+                }
+            }
+            if name.is_null() || *name == 0 || index == Filling::MOST {
+                break;
+            }
+            let value = if index < nargs {
+                *args.add(index)
+            } else {
+                let Ok(value) = given.find(name, index.wrapping_sub(nargs), is_ascii) else { break };
+                value
+            };
+            if !value.is_null() {
+                **outputs.add(index) = value;
+            } else if !is_optional {
+                break;
+            }
+            tracker.keep(index, value);
+            unit = unit.add(1);
+            index = index.wrapping_add(1);
+        }
+        tracker.give_up(index);
+    }
+    0
+}
+
+/// Whether an object is text and this name.
 #[inline(always)]
-unsafe fn is_named(given: *mut PyObject, name: *const c_char) -> Option<bool> {
+unsafe fn is_text(given: *mut PyObject, name: *const c_char) -> Result<bool, Unknown> {
     let mut length: Py_ssize_t = 0;
-    // SAFETY: the object is alive, and so its text; the name is a C string, and looked at up to its end.
+    // SAFETY: the object is alive, and so its text; the name is a C string.
     unsafe {
         let text = PyUnicode_AsUTF8AndSize(given, &raw mut length);
         if text.is_null() {
             PyErr_Clear();
-            return None;
+            return Err(Unknown);
         }
-        let length = length.cast_unsigned();
-        let mut at: usize = 0;
-        // Names are short: calls of libc's functions would take longer.
-        while at < length {
-            let byte = *name.add(at);
-            if byte == 0 || byte != *text.add(at) {
-                return Some(false);
+        Ok(is_same(text, length, name))
+    }
+}
+
+/// Whether an object is ASCII text and this name.
+#[inline(always)]
+unsafe fn is_ascii(given: *mut PyObject, name: *const c_char) -> Result<bool, Unknown> {
+    // SAFETY: the object is alive, and so its text; the name is a C string.
+    unsafe {
+        let text = ascii(given);
+        if text.is_null() {
+            return Err(Unknown);
+        }
+        Ok(is_same(text, (*given.cast::<PyASCIIObject>()).length, name))
+    }
+}
+
+/// Whether a text of so many bytes, with a NUL behind it, is this name.
+#[inline(always)]
+unsafe fn is_same(text: *const c_char, length: Py_ssize_t, name: *const c_char) -> bool {
+    let mut at: usize = 0;
+    // Names are short: calls of libc's functions would take longer.
+    // SAFETY: neither is read beyond a NUL.
+    unsafe {
+        while *name.add(at) == *text.add(at) {
+            if *name.add(at) == 0 {
+                return at == length.cast_unsigned();
             }
             at = at.wrapping_add(1);
         }
-        Some(*name.add(length) == 0)
+    }
+    false
+}
+
+/// Whether the text of ASCII strings can be found without a call. The state of a str is a field of bits, which compilers lay out in this
+/// way, and another one where there is no GIL.
+const KNOWS_ASCII: bool = cfg!(all(target_endian = "little", not(Py_GIL_DISABLED)));
+/// The bits `compact` and `ascii`.
+const ASCII: u32 = 0b110_0000;
+
+/// The text of a str that has it right behind its struct and is ASCII; null for everything else.
+///
+/// # Safety
+/// The object is alive.
+#[inline(always)]
+pub unsafe fn ascii(object: *mut PyObject) -> *const c_char {
+    let text = object.cast::<PyASCIIObject>();
+    // SAFETY: as this function's; only a str is looked into.
+    unsafe {
+        if Py_TYPE(object) == &raw mut PyUnicode_Type && (*text).state & ASCII == ASCII {
+            text.add(1).cast()
+        } else {
+            null()
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Where things lie is known from the structs of this version of CPython. Whether it is so is tried out on real objects before any
 //! binary is told: on a CPython that was built in another way, binaries are told nothing and call the table.
 
+use core::ffi::CStr;
 use core::mem::{offset_of, size_of};
 use core::ptr::{null_mut, with_exposed_provenance};
 use std::sync::OnceLock;
@@ -71,6 +72,7 @@ fn describe(context: *mut HPyContext) -> HPyShortcuts {
         type_flags: offset_of!(PyTypeObject, tp_flags).cast_signed(),
         match_names: Some(keywords::match_names),
         track: Some(tracker::track),
+        parse_objects: Some(keywords::parse_objects),
     }
 }
 
@@ -128,6 +130,7 @@ unsafe fn holds(described: &HPyShortcuts) -> Option<bool> {
                 && at::<f64>(other.0, HPyShortcuts::FLOAT_VALUE) == -0.25
                 && has_flags(described)
                 && ints_hold(described)?
+                && texts_hold()?
                 && shape::head_size(HPyType_BuiltinShape_Object) == HPyShortcuts::PAYLOAD
                 && counts_hold(float.0, 3),
         )
@@ -171,6 +174,30 @@ unsafe fn ints_hold(described: &HPyShortcuts) -> Option<bool> {
             if at::<isize>(int.0, HPyShortcuts::TYPE) != described.int_type
                 || read != few.contains(&value).then_some(value)
             {
+                return Some(false);
+            }
+        }
+    }
+    Some(true)
+}
+
+/// Whether ASCII is told from other text, and found.
+unsafe fn texts_hold() -> Option<bool> {
+    // SAFETY: the caller holds the interpreter; the strs are alive.
+    unsafe {
+        for text in [c"", c"n", c"name"] {
+            let object = Owned::new(PyUnicode_FromString(text.as_ptr()))?;
+            let found = keywords::ascii(object.0);
+            if found.is_null()
+                || found != PyUnicode_AsUTF8AndSize(object.0, null_mut())
+                || CStr::from_ptr(found) != text
+            {
+                return Some(false);
+            }
+        }
+        for other in [c"\u{e9}", c"n\u{e4}me", c"\u{540d}", c"\u{1f40d}"] {
+            let object = Owned::new(PyUnicode_FromString(other.as_ptr()))?;
+            if !keywords::ascii(object.0).is_null() {
                 return Some(false);
             }
         }

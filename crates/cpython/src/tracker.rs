@@ -1,7 +1,7 @@
 //! Trackers: handles that are closed together.
 
 use core::ffi::c_int;
-use core::mem::{MaybeUninit, size_of};
+use core::mem::{MaybeUninit, replace, size_of};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -20,8 +20,8 @@ use crate::array::Array;
 use crate::handle::to_object;
 use crate::module::Result;
 
-/// Room in the tracker itself, for the five handles that a tracker of size 0 is made for and one more.
-const FEW: usize = 6;
+/// Room in the tracker itself: for what most functions take, and one more.
+const FEW: usize = 16;
 
 /// Behind the tracker's word. Has room for one handle more at any time, so that [`Tracker::ctx_Tracker_Add`] can keep a
 /// handle even when it fails to make room for the next.
@@ -60,18 +60,25 @@ fn address(ht: HPyTracker) -> *mut Handles {
 static SPARE: AtomicPtr<Handles> = AtomicPtr::new(null_mut());
 const HAS_SPARE: bool = cfg!(not(Py_GIL_DISABLED));
 
-/// A block for a tracker, with anything in it; null if there is no memory.
+/// A block for a tracker, without a count, and with nothing in `many`; null if there is no memory.
 #[inline(always)]
 unsafe fn allocate() -> *mut Handles {
     let spare = if HAS_SPARE { SPARE.load(Ordering::Relaxed) } else { null_mut() };
-    if spare.is_null() {
-        // SAFETY: the caller holds the interpreter.
-        return unsafe { allocate_block(size_of::<Handles>()).cast() };
+    if !spare.is_null() {
+        SPARE.store(null_mut(), Ordering::Relaxed);
+        return spare;
     }
-    SPARE.store(null_mut(), Ordering::Relaxed);
-    spare
+    // SAFETY: the caller holds the interpreter; the block is ours.
+    unsafe {
+        let block: *mut Handles = allocate_block(size_of::<Handles>()).cast();
+        if !block.is_null() {
+            (&raw mut (*block).many).write(Array::new());
+        }
+        block
+    }
 }
 
+/// Frees a block, or keeps it for the next tracker. There is nothing in `many`.
 #[inline(always)]
 unsafe fn free(block: *mut Handles) {
     if HAS_SPARE && SPARE.load(Ordering::Relaxed).is_null() {
@@ -85,19 +92,18 @@ unsafe fn free(block: *mut Handles) {
 /// An empty one that has room for so many; null with an exception if there is no memory.
 #[inline(always)]
 unsafe fn new(capacity: usize) -> *mut Handles {
-    let mut many = Array::new();
-    if capacity >= FEW && many.reserve(capacity.saturating_add(1)).is_err() {
-        return null_mut();
-    }
-    // SAFETY: the caller holds the interpreter; the block is ours, and its fields are set one by one.
+    // SAFETY: the caller holds the interpreter; the block is ours.
     unsafe {
         let tracker = allocate();
         if tracker.is_null() {
             PyErr_NoMemory();
             return null_mut();
         }
-        (&raw mut (*tracker).many).write(many);
-        (&raw mut (*tracker).count).write(0);
+        (*tracker).count = 0;
+        if capacity >= FEW && (*tracker).many.reserve(capacity.saturating_add(1)).is_err() {
+            free(tracker);
+            return null_mut();
+        }
         tracker
     }
 }
@@ -112,28 +118,86 @@ fn to_tracker(handles: *mut Handles) -> HPyTracker {
 /// # Safety
 /// There are `count` handles, all of live objects; the caller holds the interpreter.
 pub unsafe extern "C" fn track(objects: *const HPy, count: usize) -> HPyTracker {
-    // SAFETY: as this function's; as many are written as there is room for.
+    // SAFETY: as this function's.
     unsafe {
         let tracker = new(count);
         if tracker.is_null() {
             return HPyTracker::NULL;
         }
-        let few = (&raw mut (*tracker).few).cast::<HPy>();
-        let is_few = count < FEW;
         for index in 0..count {
             let object = *objects.add(index);
             Py_INCREF(to_object(object));
-            if is_few {
-                few.add(index).write(object);
-            } else {
-                // There is room.
-                _ = (*tracker).add(object);
-            }
-        }
-        if is_few {
-            (*tracker).count = count;
+            // There is room.
+            _ = (*tracker).add(object);
         }
         to_tracker(tracker)
+    }
+}
+
+/// A tracker before anybody else knows it, which can be given up again.
+#[derive(Clone, Copy)]
+pub struct Filling(*mut Handles);
+
+impl Filling {
+    /// It takes no more than so many.
+    pub const MOST: usize = FEW - 1;
+
+    /// None if there is no memory; no exception is set then.
+    ///
+    /// # Safety
+    /// The caller holds the interpreter, and finishes it or gives it up.
+    #[inline(always)]
+    pub unsafe fn new() -> Option<Filling> {
+        // SAFETY: as this function's.
+        let block = unsafe { allocate() };
+        if block.is_null() { None } else { Some(Filling(block)) }
+    }
+
+    /// Keeps another reference to an object, whose handle stays the same, or null.
+    ///
+    /// # Safety
+    /// The object is alive if there is one; `index` is below [`MOST`](Self::MOST).
+    #[inline(always)]
+    pub unsafe fn keep(self, index: usize, h: HPy) {
+        // SAFETY: as this function's; the block is ours.
+        unsafe {
+            Py_XINCREF(to_object(h));
+            (&raw mut (*self.0).few).cast::<HPy>().add(index).write(h);
+        }
+    }
+
+    /// # Safety
+    /// Something was kept in so many places from 0 on.
+    #[inline(always)]
+    pub unsafe fn finish(self, count: usize) -> HPyTracker {
+        // SAFETY: the block is ours.
+        unsafe { (&raw mut (*self.0).count).write(count) };
+        to_tracker(self.0)
+    }
+
+    /// # Safety
+    /// Something was kept in so many places from 0 on. The caller holds the interpreter.
+    #[cold]
+    #[inline(never)]
+    pub unsafe fn give_up(self, count: usize) {
+        // SAFETY: nobody else knows the tracker.
+        unsafe { close(self.finish(count)) }
+    }
+}
+
+unsafe fn close(ht: HPyTracker) {
+    // SAFETY: the caller gives the tracker up, and with it the handles in it.
+    unsafe {
+        let handles = address(ht);
+        for h in (*handles).few() {
+            Py_XDECREF(to_object(h));
+        }
+        if !(*handles).many.has_no_memory() {
+            for &h in replace(&mut (*handles).many, Array::new()).as_slice() {
+                Py_XDECREF(to_object(h));
+            }
+        }
+        free(handles);
     }
 }
 
@@ -159,17 +223,7 @@ impl Tracker for CPython {
     }
 
     unsafe extern "C" fn ctx_Tracker_Close(_ctx: *mut HPyContext, ht: HPyTracker) {
-        // SAFETY: the caller gives the tracker up, and with it the handles in it.
-        unsafe {
-            let handles = address(ht);
-            for h in (*handles).few() {
-                Py_XDECREF(to_object(h));
-            }
-            let many = (&raw const (*handles).many).read();
-            free(handles);
-            for &h in many.as_slice() {
-                Py_XDECREF(to_object(h));
-            }
-        }
+        // SAFETY: the caller's tracker is open.
+        unsafe { close(ht) }
     }
 }

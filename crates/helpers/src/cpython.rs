@@ -1,9 +1,9 @@
 //! What the headers of the CPython ABI call beside the API.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_char, c_int, c_void};
 use core::ptr::null_mut;
 
-use hpy_abi::{HPy, HPyContext, HPyField, HPyFunc_traverseproc, HPyGlobal, HPyModuleDef};
+use hpy_abi::{HPy, HPyContext, HPyField, HPyFunc_traverseproc, HPyGlobal, HPyModuleDef, HPyTracker};
 use hpy_cpython::handle::{to_handle, to_object};
 use hpy_cpython::module::Gil;
 use hpy_cpython::{context, lock, module, traverse_from_trampoline};
@@ -31,6 +31,21 @@ pub unsafe extern "C" fn _HPyModule_Init(
 pub unsafe extern "C" fn _HPyModule_CheckCreated(created: *mut PyObject) -> *mut PyObject {
     // SAFETY: the slot's result, a new reference or null.
     unsafe { module::check_created_module(created) }
+}
+
+/// What `HPyArg_ParseKeywords` tries first.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _HPyArg_ParseObjects(
+    ht: *mut HPyTracker,
+    args: *const HPy,
+    nargs: usize,
+    kwnames: HPy,
+    fmt: *const c_char,
+    keywords: *const *const c_char,
+    outputs: *const *mut HPy,
+) -> c_int {
+    // SAFETY: the caller's arguments.
+    unsafe { hpy_cpython::keywords::parse_objects(ht, args, nargs, kwnames, fmt, keywords, outputs) }
 }
 
 /// Calls a tp_traverse with the struct of an instance.

@@ -186,33 +186,17 @@ impl Parser<'_> {
         // SAFETY: what is kept stands in front, where there are no values or such that have been used.
         let put = |kept: usize, value: HPy| unsafe { values.add(kept).write(value) };
         let mut kept: usize = 0;
-        let mut format = self.format;
-        // Most functions take objects and get them: as long as they do, there is nothing to decide.
-        if !ht.is_null() {
-            while kept < names && format.peek() == b'O' {
-                let value = value(self, kept);
-                if value.is_null() {
-                    break;
-                }
-                put(kept, value);
-                // SAFETY: the unit was counted, so there is an output for it, which is a handle.
-                unsafe { *(*self.outputs.add(kept)).cast::<HPy>() = value };
-                kept = kept.wrapping_add(1);
-                format.skip();
-            }
-        }
         let argument = |parser: &Parser, index: usize| {
             let value = value(parser, index);
             Ok(if value.is_null() { Argument::Missing } else { Argument::Borrowed(value) })
         };
-        let (start, rest) = (kept, format);
         let keep = |_: &Parser, argument: Argument| {
             let Argument::Borrowed(value) = argument else { return Ok(HPy::NULL) };
             put(kept, value);
             kept = kept.wrapping_add(1);
             Ok(value)
         };
-        self.with_keywords(rest, start, names, !ht.is_null(), argument, keep)?;
+        self.with_keywords(names, !ht.is_null(), argument, keep)?;
         if !ht.is_null() {
             // SAFETY: so many are kept; the caller's variable.
             unsafe { *ht = shortcuts.track(values, kept)? };
@@ -238,21 +222,20 @@ impl Parser<'_> {
             (Argument::Owned(value), Some(tracker)) => parser.context.track(tracker, value),
             _ => Ok(HPy::NULL),
         };
-        self.with_keywords(self.format, 0, names, self.tracker.is_some(), argument, keep)
+        self.with_keywords(names, self.tracker.is_some(), argument, keep)
     }
 
-    /// Reads the format from the unit of a parameter on, with the argument for each of `names` parameters. `keep` gives a handle that the
-    /// caller may have.
+    /// Reads the format, with the argument for each of `names` parameters. `keep` gives a handle that the caller may have.
     #[inline(always)]
     fn with_keywords(
         &self,
-        mut format: Reader,
-        mut index: usize,
         names: usize,
         has_tracker: bool,
         argument: impl Fn(&Self, usize) -> Result<Argument, Raised>,
         mut keep: impl FnMut(&Self, Argument) -> Result<HPy, Raised>,
     ) -> Result<(), Raised> {
+        let mut format = self.format;
+        let mut index: usize = 0;
         let mut optional = false;
         let mut keyword_only = false;
         loop {

@@ -18,5 +18,8 @@ HPyAPI_FUNC PyObject *_HPy_NewRef(PyObject *object)
 
 /* Where there is no table, there is nothing to take a shortcut around. */
 #define _HPy_SHORTCUTS(ctx) NULL
+#define _HPy_PARSE_OBJECTS(ctx, ...) ((void)(ctx), _HPyArg_ParseObjects(__VA_ARGS__))
+HPyAPI_HELPER int _HPyArg_ParseObjects(HPyTracker *ht, const HPy *args, size_t nargs, HPy kwnames, const char *fmt,
+                                       const char *const *keywords, void *const *outputs);
 
 #endif /* HPY_CPYTHON_OBJECTS_H */
