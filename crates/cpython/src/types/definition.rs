@@ -125,6 +125,16 @@ impl Definition {
         }
     }
 
+    /// The same, where that does not depend on the object: in types that derive from `object`.
+    ///
+    /// # Safety
+    /// The object has to be an instance of such a type.
+    #[inline(always)]
+    pub unsafe fn fixed_payload(&self, object: *mut PyObject) -> *mut c_void {
+        // SAFETY: as this function's.
+        unsafe { object.byte_offset(self.struct_offset).cast() }
+    }
+
     /// The struct in an instance of a type of ours or a class derived from it: that of the nearest. In other objects, where legacy
     /// types have theirs.
     ///

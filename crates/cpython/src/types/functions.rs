@@ -16,7 +16,8 @@ use crate::module::{PythonError, Result};
 #[repr(C)]
 pub struct Functions {
     pub dealloc: destructor,
-    /// Of types that derive from `object` alone and have neither fields nor anything of Python's in their instances.
+    /// Of types that derive from `object` alone and have neither fields, items nor anything of Python's in their instances, which CPython
+    /// allocates.
     pub dealloc_struct: destructor,
     pub traverse: traverseproc,
     pub clear: inquiry,
@@ -25,7 +26,7 @@ pub struct Functions {
 }
 
 /// The name under which an interpreter keeps the functions. To be counted up when they, or the layout of definitions, change.
-const NAME: &CStr = c"hpy.types.2";
+const NAME: &CStr = c"hpy.types.3";
 
 static OWN: Functions = Functions {
     dealloc: lifecycle::dealloc,
@@ -70,7 +71,7 @@ pub fn is_ours(function: Option<destructor>) -> bool {
 #[inline]
 pub unsafe fn has_struct_only(tp: *mut PyTypeObject) -> bool {
     // SAFETY: as this function's.
-    unsafe { is_same((*tp).tp_dealloc, Some(ours().dealloc_struct)) && (*tp).tp_itemsize == 0 }
+    unsafe { is_same((*tp).tp_dealloc, Some(ours().dealloc_struct)) }
 }
 
 /// Agrees with the other copies. Has to be called before the first type is made. In a process with several interpreters, whose

@@ -148,6 +148,8 @@ pub unsafe fn choose_dealloc(tp: *mut PyTypeObject) {
             && derives_from_object_only(tp)
             && definition.traverse.is_none()
             && PyType_HasFeature(tp, Py_TPFLAGS_HAVE_GC) == 0
+            && (*tp).tp_itemsize == 0
+            && is_same((*tp).tp_alloc, Some(PyType_GenericAlloc as allocfunc))
         {
             (*tp).tp_dealloc = Some(ours().dealloc_struct);
         }
@@ -165,7 +167,7 @@ pub unsafe extern "C" fn dealloc_struct(object: *mut PyObject) {
         }
         let definition = Definition::of_ours(tp);
         if let Some(destroy) = definition.destroy {
-            destroy(definition.payload(object));
+            destroy(definition.fixed_payload(object));
         }
         free(object, tp);
     }
