@@ -154,18 +154,16 @@ HPyAPI_FUNC bool _HPy_Exchange(HPyContext *ctx, intptr_t *place, intptr_t object
     return true;
 }
 
-/* Puts an object into an empty place of a list or tuple under construction. */
+/* Puts an object into a place of a list or tuple under construction. That it is an empty one is up to the caller; what is outside is
+   left alone. */
 HPyAPI_FUNC bool _HPy_Fill(HPyContext *ctx, intptr_t builder, bool is_list, HPy_ssize_t index, intptr_t object)
 {
     if (builder == 0 || !_HPy_Take(ctx, object))
         return false;
     if (_HPy_LIKELY((size_t)index < (size_t)_HPy_WordAt(builder, _HPy_LENGTH))) {
         intptr_t items = is_list ? _HPy_WordAt(builder, _HPy_LIST_ITEMS) : builder + _HPy_shortcuts.tuple_items;
-        _HPyWord *place = (_HPyWord *)items + index;
-        if (_HPy_LIKELY(*place == 0)) {
-            *place = object;
-            return true;
-        }
+        ((_HPyWord *)items)[index] = object;
+        return true;
     }
     (void)_HPy_GiveBack(ctx, object);
     return false;

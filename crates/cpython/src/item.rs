@@ -94,8 +94,7 @@ impl Item for CPython {
         // SAFETY: the caller's handles are live objects, and it holds the interpreter.
         unsafe {
             // What `PyObject_SetItem` would come to. For null, that one raises.
-            let is_null = object.is_null() || key.is_null() || value.is_null();
-            if !is_null && PyDict_CheckExact(object) != 0 {
+            if !object.is_null() && PyDict_CheckExact(object) != 0 && !key.is_null() && !value.is_null() {
                 return PyDict_SetItem(object, key, value);
             }
             PyObject_SetItem(object, key, value)

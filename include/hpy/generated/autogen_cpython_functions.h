@@ -66,11 +66,8 @@ HPyAPI_FUNC void HPyListBuilder_Set(HPyContext *ctx, HPyListBuilder builder, HPy
 {
     (void)ctx;
     PyObject *list = (PyObject *)builder._lst;
-    if (list != NULL && (size_t)index < (size_t)PyList_GET_SIZE(list)) {
-        PyObject *old = PyList_GET_ITEM(list, index);
+    if (list != NULL && (size_t)index < (size_t)PyList_GET_SIZE(list))
         PyList_SET_ITEM(list, index, _HPy_NewRef(_h2py(h_item)));
-        Py_XDECREF(old);
-    }
 }
 
 HPyAPI_FUNC HPy HPyListBuilder_Build(HPyContext *ctx, HPyListBuilder builder)
@@ -100,11 +97,8 @@ HPyAPI_FUNC void HPyTupleBuilder_Set(HPyContext *ctx, HPyTupleBuilder builder, H
 {
     (void)ctx;
     PyObject *tuple = (PyObject *)builder._tup;
-    if (tuple != NULL && (size_t)index < (size_t)PyTuple_GET_SIZE(tuple)) {
-        PyObject *old = PyTuple_GET_ITEM(tuple, index);
+    if (tuple != NULL && (size_t)index < (size_t)PyTuple_GET_SIZE(tuple))
         PyTuple_SET_ITEM(tuple, index, _HPy_NewRef(_h2py(h_item)));
-        Py_XDECREF(old);
-    }
 }
 
 HPyAPI_FUNC HPy HPyTupleBuilder_Build(HPyContext *ctx, HPyTupleBuilder builder)

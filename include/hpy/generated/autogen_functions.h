@@ -102,8 +102,9 @@ HPyAPI_FUNC HPyListBuilder HPyListBuilder_New(HPyContext *ctx, HPy_ssize_t size)
  * On the null builder the call does nothing.
  *
  * `index` counts from 0 and must be below the size given to `HPyListBuilder_New`, each position must be set
- * exactly once, and `h_item` must not be null. None of this is checked: on CPython an index out of range writes
- * outside the list, a second item at the same position leaks the first one, and a null handle crashes.
+ * exactly once, and `h_item` must not be null. None of this raises: on CPython an index out of range has no
+ * effect, a second item at the same position can leak the first one, and a list with a null item crashes its user.
+ * Debug mode reports all three.
  */
 HPyAPI_FUNC void HPyListBuilder_Set(HPyContext *ctx, HPyListBuilder builder, HPy_ssize_t index, HPy h_item)
 {
@@ -149,8 +150,9 @@ HPyAPI_FUNC HPyTupleBuilder HPyTupleBuilder_New(HPyContext *ctx, HPy_ssize_t siz
  * On the null builder the call does nothing.
  *
  * `index` counts from 0 and must be below the size given to `HPyTupleBuilder_New`, each position must be set
- * exactly once, and `h_item` must not be null. None of this is checked: on CPython an index out of range writes
- * outside the tuple, a second item at the same position leaks the first one, and a null handle crashes.
+ * exactly once, and `h_item` must not be null. None of this raises: on CPython an index out of range has no
+ * effect, a second item at the same position can leak the first one, and a tuple with a null item crashes its user.
+ * Debug mode reports all three.
  */
 HPyAPI_FUNC void HPyTupleBuilder_Set(HPyContext *ctx, HPyTupleBuilder builder, HPy_ssize_t index, HPy h_item)
 {
