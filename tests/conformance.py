@@ -65,8 +65,7 @@ def read_api(root=ROOT):
     groups.update((f"Values of {enum['name']}", [value["name"] for value in enum["values"]]) for enum in enums["enum"])
     groups["Type flags"] = [flag["name"] for flag in enums["flag"]]
     wanted = [name for name, (params, body) in macros.items() if params or ALIAS.fullmatch(body)]
-    # A macro with the name of a function is that function.
-    groups["Macros"] = sorted(name for name in wanted if not DECLARING.match(name) and name not in functions)
+    groups["Macros"] = sorted(name for name in wanted if not DECLARING.match(name))
     groups["Helpers"] = sorted(functions.keys() - known)
     api = {title: {} for title in groups}
     for title, names in groups.items():

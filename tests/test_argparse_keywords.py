@@ -1,7 +1,6 @@
 """Arguments with keywords as C values: HPyArg_ParseKeywords and HPyArg_ParseKeywordsDict, which are in
 include/hpy/runtime/argparse.h. What the units do is in test_argparse.py."""
 
-import re
 import sys
 
 import pytest
@@ -82,24 +81,6 @@ def test_objects_by_position_and_by_keyword(parse, count):
             del given[names[-1]]
             assert failure(parse, "O" * count + ":name", names, *values[:positional], **given) == missing
             assert failure(parse, "O" * count + ":name", names, *values[:positional], NULL, **given) == missing
-
-
-def test_both_ways_to_compile_a_call(snippet):
-    """By a macro, and by a function with variable arguments: in C++, and where the address is taken."""
-    source, calls = re.subn(r"\b(HPyArg_Parse\w*)\(", r"(\1)(", PARSING)
-    assert calls == 3
-    mod = snippet(source)
-    assert mod.positional(b"lO|d", (1, 2), True) == (1, 2, 7.0)
-    assert mod.positional(b"", (), False) == ()
-    for with_dict in (False, True):
-        parse = Parser(mod, with_dict)
-        for count in (0, 1, 3, 16, 17, 20):
-            names = tuple("abcdefghijklmnopqrst"[:count])
-            given = dict(zip(names, range(count)))
-            assert parse("O" * count, names, **given) == tuple(range(count))
-            assert parse("l" * count, names, *given.values()) == tuple(range(count))
-        assert parse("lO|d", "a,b,c", 1, b=2) == (1, 2, 7.0)
-        assert failure(parse, "OO:name", "a,b", 1) == (TypeError, "name() no value for required argument")
 
 
 def test_no_parameters(parse):

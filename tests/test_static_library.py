@@ -1,5 +1,6 @@
 """What extensions link statically: small, hidden, free of Rust's panic machinery, and dependent on nothing."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,15 @@ def test_a_binary_exports_only_what_its_loader_looks_for(everything, abi):
         },
         "cpython": {"PyInit_everything"},
     }[abi]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what GNU's objdump prints")
+def test_no_binary_exports_what_it_does_not_call(library):
+    """The compiler hides what a binary calls; the rest has to be hidden by itself."""
+    table = subprocess.run(["objdump", "-t", library], check=True, capture_output=True, encoding="utf-8").stdout
+    ours = [line for line in table.splitlines() if re.search(r" g .*\b_?HPy\w+$", line)]
+    assert len(ours) > 10
+    assert not [line for line in ours if ".hidden" not in line]
 
 
 def test_a_binary_needs_nothing_of_ours(everything, abi):

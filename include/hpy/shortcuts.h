@@ -65,10 +65,10 @@ typedef struct {
     /* What HPyArg_ParseKeywords does at once: finds the values of parameters, and keeps a reference to each of them. */
     int (*match_names)(HPy kwnames, const HPy *given, const char *const *names, size_t count, HPy *values);
     HPyTracker (*track)(const HPy *objects, size_t count);
-    /* HPyArg_ParseKeywords for the frequent case: all units are `O`, and no more than a few. 0 if it is another one, and nothing but
-       variables has been written. */
-    int (*parse_objects)(HPyTracker *ht, const HPy *args, size_t nargs, HPy kwnames, const char *fmt,
-                         const char *const *keywords, void *const *outputs);
+    /* HPyArg_ParseKeywords for parameters that are all objects: so many, of which the first ones are required. 0 if it can't, and
+       nothing but outputs has been written. */
+    int (*parse_objects)(HPyTracker *ht, const HPy *args, size_t nargs, HPy kwnames, const char *const *keywords,
+                         void *const *outputs, size_t count, size_t required);
 } _HPyShortcuts;
 
 /* Zero until the runtime tells. */
@@ -80,8 +80,8 @@ _HPy_ONE_PER_BINARY _HPyShortcuts _HPy_shortcuts = { 0, 0, NULL, NULL, NULL, 0, 
 #  define _HPy_OBJECTS(ctx) ((void)(ctx), 0)
 #endif
 #define _HPy_SHORTCUTS(ctx) (_HPy_OBJECTS(ctx) ? &_HPy_shortcuts : NULL)
-#define _HPy_PARSE_OBJECTS(ctx, ...) \
-    (_HPy_OBJECTS(ctx) && _HPy_shortcuts.parse_objects != NULL && _HPy_shortcuts.parse_objects(__VA_ARGS__))
+#define _HPy_CAN_PARSE_OBJECTS(ctx) (_HPy_OBJECTS(ctx) && _HPy_shortcuts.parse_objects != NULL)
+#define _HPy_PARSE_OBJECTS _HPy_shortcuts.parse_objects
 
 /* A word of an object. */
 HPyAPI_FUNC intptr_t _HPy_WordAt(intptr_t object, intptr_t place) { return *(const _HPyWord *)(object + place); }

@@ -100,16 +100,18 @@ pub struct HPyShortcuts {
 pub type MatchNames = unsafe extern "C" fn(HPy, *const HPy, *const *const c_char, usize, *mut HPy) -> c_int;
 /// Gives a tracker with another reference to each of so many objects, whose handles stay the same; null with an exception.
 pub type Track = unsafe extern "C" fn(*const HPy, usize) -> HPyTracker;
-/// `HPyArg_ParseKeywords` where all units are `O`: gets its arguments but for the context, and an array of where handles go. Returns 0 if it
-/// can't, with nothing but such variables written.
+/// `HPyArg_ParseKeywords` where all units are `O`: gets a place for the tracker, the arguments, their number, the tuple of the names that are
+/// given, the names of parameters, where handles go, the number of parameters, and how many of them are required. Returns 0 if it can't, with
+/// nothing but such places written.
 pub type ParseObjects = unsafe extern "C" fn(
     *mut HPyTracker,
     *const HPy,
     usize,
     HPy,
-    *const c_char,
     *const *const c_char,
     *const *mut HPy,
+    usize,
+    usize,
 ) -> c_int;
 
 impl HPyShortcuts {

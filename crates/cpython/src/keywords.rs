@@ -96,49 +96,34 @@ pub unsafe extern "C" fn match_names(
     1
 }
 
-/// `HPyArg_ParseKeywords` for the frequent case: all units of the format are `O`, no more than a few, all parameters have a name, whatever is
-/// not optional is given, and the names of keywords are ASCII. Returns 1, or 0 if it is another one, or a wrong one. Then no exception is set,
-/// and nothing has been written but outputs.
+/// `HPyArg_ParseKeywords` for the frequent case: all units of the format are `O`, for `count` parameters, the first of which are `required`. All
+/// parameters must have a name, and the names of keywords be ASCII. Returns 1, or 0 if it is another case, or an argument is missing. Then no
+/// exception is set, and nothing has been written but outputs.
 ///
 /// # Safety
-/// The arguments of `HPyArg_ParseKeywords`, with as many outputs as there are units and names. The caller holds the interpreter.
+/// As many names and outputs as said, and the arguments of `HPyArg_ParseKeywords`. The caller holds the interpreter.
+#[allow(clippy::too_many_arguments)]
 pub unsafe extern "C" fn parse_objects(
     ht: *mut HPyTracker,
     args: *const HPy,
     nargs: usize,
     kwnames: HPy,
-    fmt: *const c_char,
     keywords: *const *const c_char,
     outputs: *const *mut HPy,
+    count: usize,
+    required: usize,
 ) -> c_int {
-    if !KNOWS_ASCII || ht.is_null() || fmt.is_null() || keywords.is_null() {
+    if !KNOWS_ASCII || ht.is_null() || count > Filling::MOST {
         return 0;
     }
-    // SAFETY: as this function's. No index gets beyond a name that is null.
+    // SAFETY: as this function's.
     unsafe {
         let Some(given) = Given::new(kwnames, args.wrapping_add(nargs)) else { return 0 };
         let Some(tracker) = Filling::new() else { return 0 };
-        let mut unit: *const u8 = fmt.cast();
-        let mut is_optional = false;
         let mut index: usize = 0;
-        loop {
+        while index < count {
             let name = *keywords.add(index);
-            if *unit != b'O' {
-                match *unit {
-                    // What follows is optional, and after `$` not by position.
-                    b'|' | b'$' if *unit == b'|' || index >= nargs => {
-                        is_optional = true;
-                        unit = unit.add(1);
-                        continue;
-                    }
-                    0 | b':' | b';' if name.is_null() => {
-                        *ht = tracker.finish(index);
-                        return 1;
-                    }
-                    _ => break,
-                }
-            }
-            if name.is_null() || *name == 0 || index == Filling::MOST {
+            if *name == 0 {
                 break;
             }
             let value = if index < nargs {
@@ -149,12 +134,15 @@ pub unsafe extern "C" fn parse_objects(
             };
             if !value.is_null() {
                 **outputs.add(index) = value;
-            } else if !is_optional {
+            } else if index < required {
                 break;
             }
             tracker.keep(index, value);
-            unit = unit.add(1);
             index = index.wrapping_add(1);
+        }
+        if index == count {
+            *ht = tracker.finish(count);
+            return 1;
         }
         tracker.give_up(index);
     }

@@ -40,12 +40,13 @@ pub unsafe extern "C" fn _HPyArg_ParseObjects(
     args: *const HPy,
     nargs: usize,
     kwnames: HPy,
-    fmt: *const c_char,
     keywords: *const *const c_char,
     outputs: *const *mut HPy,
+    count: usize,
+    required: usize,
 ) -> c_int {
     // SAFETY: the caller's arguments.
-    unsafe { hpy_cpython::keywords::parse_objects(ht, args, nargs, kwnames, fmt, keywords, outputs) }
+    unsafe { hpy_cpython::keywords::parse_objects(ht, args, nargs, kwnames, keywords, outputs, count, required) }
 }
 
 /// Calls a tp_traverse with the struct of an instance.

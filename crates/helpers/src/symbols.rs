@@ -34,6 +34,7 @@ hide! {
 
 #[cfg(feature = "cpython")]
 hide! {
+    "_HPyArg_ParseObjects"
     "_HPyModule_Init"
     "_HPyModule_CheckCreated"
     "_HPyType_Traverse"

@@ -18,8 +18,15 @@ HPyAPI_FUNC PyObject *_HPy_NewRef(PyObject *object)
 
 /* Where there is no table, there is nothing to take a shortcut around. */
 #define _HPy_SHORTCUTS(ctx) NULL
-#define _HPy_PARSE_OBJECTS(ctx, ...) ((void)(ctx), _HPyArg_ParseObjects(__VA_ARGS__))
-HPyAPI_HELPER int _HPyArg_ParseObjects(HPyTracker *ht, const HPy *args, size_t nargs, HPy kwnames, const char *fmt,
-                                       const char *const *keywords, void *const *outputs);
+
+/* What HPyArg_ParseKeywords tries first. It looks into strs, as they are where there is a GIL. */
+#ifdef Py_GIL_DISABLED
+#  define _HPy_CAN_PARSE_OBJECTS(ctx) ((void)(ctx), 0)
+#else
+#  define _HPy_CAN_PARSE_OBJECTS(ctx) ((void)(ctx), 1)
+#endif
+#define _HPy_PARSE_OBJECTS _HPyArg_ParseObjects
+HPyAPI_HELPER int _HPyArg_ParseObjects(HPyTracker *ht, const HPy *args, size_t nargs, HPy kwnames, const char *const *keywords,
+                                       void *const *outputs, size_t count, size_t required);
 
 #endif /* HPY_CPYTHON_OBJECTS_H */

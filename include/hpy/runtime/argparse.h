@@ -32,8 +32,6 @@
 
 #include "hpy/runtime/varargs.h"
 
-/* The static library gets the pointers in an array. Macros at the end of this file make it where the function is called, if the
-   compiler can. The variadic functions, which collect it at run time, are for all others. */
 HPyAPI_HELPER size_t _HPyArg_CountOutputs(const char *fmt, size_t nargs);
 HPyAPI_HELPER size_t _HPyArg_CountKeywordOutputs(const char *fmt, const char *const *keywords);
 HPyAPI_HELPER int _HPyArg_ParseArray(HPyContext *ctx, HPyTracker *ht, const HPy *args, size_t nargs, const char *fmt,
@@ -45,23 +43,6 @@ HPyAPI_HELPER int _HPyArg_ParseKeywordsArray(HPyContext *ctx, const void *shortc
 HPyAPI_HELPER int _HPyArg_ParseKeywordsDictArray(HPyContext *ctx, HPyTracker *ht, const HPy *args, HPy_ssize_t nargs,
                                                  HPy kw, const char *fmt, const char *const *keywords,
                                                  void *const *outputs);
-
-HPyAPI_INLINE_HELPER int _HPyArg_ParseKeywordsOutputs(HPyContext *ctx, HPyTracker *ht, const HPy *args, size_t nargs, HPy kwnames,
-                                                      const char *fmt, const char *const *keywords, void *const *outputs)
-{
-    if (_HPy_PARSE_OBJECTS(ctx, ht, args, nargs, kwnames, fmt, keywords, outputs))
-        return 1;
-    return _HPyArg_ParseKeywordsArray(ctx, _HPy_SHORTCUTS(ctx), ht, args, nargs, kwnames, fmt, keywords, outputs);
-}
-
-HPyAPI_INLINE_HELPER int _HPyArg_ParseKeywordsDictOutputs(HPyContext *ctx, HPyTracker *ht, const HPy *args, HPy_ssize_t nargs,
-                                                          HPy kw, const char *fmt, const char *const *keywords,
-                                                          void *const *outputs)
-{
-    if (_HPy_IS_NAMES(ctx, kw))
-        return _HPyArg_ParseKeywordsOutputs(ctx, ht, args, (size_t)nargs, kw, fmt, keywords, outputs);
-    return _HPyArg_ParseKeywordsDictArray(ctx, ht, args, nargs, kw, fmt, keywords, outputs);
-}
 
 /**
  * Converts positional arguments. Returns 1, or 0 with an exception pending; the variables may then be written in part.
@@ -111,11 +92,31 @@ HPyAPI_INLINE_HELPER int HPyArg_ParseKeywords(HPyContext *ctx, HPyTracker *ht, c
     void **outputs;
     int result = 0;
     va_list va;
+    /* Most functions take objects and nothing else, and a few of them. */
+    if (_HPy_CAN_PARSE_OBJECTS(ctx) && fmt != NULL && keywords != NULL) {
+        const char *unit = fmt;
+        size_t count = 0, required = _HPyVaArg_FEW;
+        va_start(va, keywords);
+        for (;; unit++) {
+            if (*unit == 'O' && count < _HPyVaArg_FEW && keywords[count] != NULL) {
+                few[count++] = va_arg(va, void *);
+            } else if (*unit == '|' || (*unit == '$' && nargs <= count)) {
+                if (required > count)
+                    required = count;
+            } else {
+                break;
+            }
+        }
+        va_end(va);
+        if ((*unit == 0 || *unit == ':' || *unit == ';') && keywords[count] == NULL
+            && _HPy_PARSE_OBJECTS(ht, args, nargs, kwnames, keywords, few, count, required))
+            return 1;
+    }
     va_start(va, keywords);
     outputs = _HPyVaArg_CollectOutputs(ctx, _HPyArg_CountKeywordOutputs(fmt, keywords), va, few);
     va_end(va);
     if (outputs != NULL) {
-        result = _HPyArg_ParseKeywordsOutputs(ctx, ht, args, nargs, kwnames, fmt, keywords, outputs);
+        result = _HPyArg_ParseKeywordsArray(ctx, _HPy_SHORTCUTS(ctx), ht, args, nargs, kwnames, fmt, keywords, outputs);
         _HPyVaArg_Release(outputs, few);
     }
     return result;
@@ -140,49 +141,13 @@ HPyAPI_INLINE_HELPER int HPyArg_ParseKeywordsDict(HPyContext *ctx, HPyTracker *h
     outputs = _HPyVaArg_CollectOutputs(ctx, _HPyArg_CountKeywordOutputs(fmt, keywords), va, few);
     va_end(va);
     if (outputs != NULL) {
-        result = _HPyArg_ParseKeywordsDictOutputs(ctx, ht, args, nargs, kw, fmt, keywords, outputs);
+        if (_HPy_IS_NAMES(ctx, kw))
+            result = _HPyArg_ParseKeywordsArray(ctx, NULL, ht, args, (size_t)nargs, kw, fmt, keywords, outputs);
+        else
+            result = _HPyArg_ParseKeywordsDictArray(ctx, ht, args, nargs, kw, fmt, keywords, outputs);
         _HPyVaArg_Release(outputs, few);
     }
     return result;
 }
-
-/* The same functions by their names, for compilers of C: the array is made where they are called. `sizeof` evaluates nothing, and has
-   the compiler check the arguments against the declaration. What is variadic here comes with what precedes it, as it may be nothing,
-   and through a second macro, as arguments may be macros themselves. */
-#if !defined(__cplusplus) && (defined(__GNUC__) || defined(__clang__))
-#  define HPyArg_Parse(...) _HPyArg_PARSE(__VA_ARGS__)
-#  define _HPyArg_PARSE(ctx, ht, args, nargs, ...) \
-    ((void)sizeof((HPyArg_Parse)(ctx, ht, args, nargs, __VA_ARGS__)), \
-     _HPyArg_ParseList(ctx, ht, args, nargs, (const void *const[]){ __VA_ARGS__ }))
-#  define HPyArg_ParseKeywords(...) _HPyArg_PARSE_KEYWORDS(__VA_ARGS__)
-#  define _HPyArg_PARSE_KEYWORDS(ctx, ht, args, nargs, kwnames, fmt, ...) \
-    ((void)sizeof((HPyArg_ParseKeywords)(ctx, ht, args, nargs, kwnames, fmt, __VA_ARGS__)), \
-     _HPyArg_ParseKeywordsList(ctx, ht, args, nargs, kwnames, fmt, (const void *const[]){ __VA_ARGS__ }))
-#  define HPyArg_ParseKeywordsDict(...) _HPyArg_PARSE_KEYWORDS_DICT(__VA_ARGS__)
-#  define _HPyArg_PARSE_KEYWORDS_DICT(ctx, ht, args, nargs, kw, fmt, ...) \
-    ((void)sizeof((HPyArg_ParseKeywordsDict)(ctx, ht, args, nargs, kw, fmt, __VA_ARGS__)), \
-     _HPyArg_ParseKeywordsDictList(ctx, ht, args, nargs, kw, fmt, (const void *const[]){ __VA_ARGS__ }))
-
-/* Each gets its last named parameter and what comes behind. */
-#  define _HPyArg_OUTPUTS(list) ((void *const *)(uintptr_t)((list) + 1))
-
-HPyAPI_FUNC int _HPyArg_ParseList(HPyContext *ctx, HPyTracker *ht, const HPy *args, size_t nargs, const void *const *list)
-{
-    return _HPyArg_ParseArray(ctx, ht, args, nargs, (const char *)list[0], _HPyArg_OUTPUTS(list));
-}
-
-HPyAPI_FUNC int _HPyArg_ParseKeywordsList(HPyContext *ctx, HPyTracker *ht, const HPy *args, size_t nargs, HPy kwnames,
-                                          const char *fmt, const void *const *list)
-{
-    return _HPyArg_ParseKeywordsOutputs(ctx, ht, args, nargs, kwnames, fmt, (const char *const *)list[0], _HPyArg_OUTPUTS(list));
-}
-
-HPyAPI_FUNC int _HPyArg_ParseKeywordsDictList(HPyContext *ctx, HPyTracker *ht, const HPy *args, HPy_ssize_t nargs, HPy kw,
-                                              const char *fmt, const void *const *list)
-{
-    return _HPyArg_ParseKeywordsDictOutputs(ctx, ht, args, nargs, kw, fmt, (const char *const *)list[0],
-                                             _HPyArg_OUTPUTS(list));
-}
-#endif
 
 #endif /* HPY_RUNTIME_ARGPARSE_H */

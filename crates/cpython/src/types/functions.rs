@@ -16,8 +16,7 @@ use crate::module::{PythonError, Result};
 #[repr(C)]
 pub struct Functions {
     pub dealloc: destructor,
-    /// Of types that derive from `object` alone and have neither fields, items nor anything of Python's in their instances, which CPython
-    /// allocates.
+    /// Of types that derive from `object` alone and have neither fields, items nor anything of Python's in their instances.
     pub dealloc_struct: destructor,
     pub traverse: traverseproc,
     pub clear: inquiry,

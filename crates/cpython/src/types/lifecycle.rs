@@ -149,7 +149,6 @@ pub unsafe fn choose_dealloc(tp: *mut PyTypeObject) {
             && definition.traverse.is_none()
             && PyType_HasFeature(tp, Py_TPFLAGS_HAVE_GC) == 0
             && (*tp).tp_itemsize == 0
-            && is_same((*tp).tp_alloc, Some(PyType_GenericAlloc as allocfunc))
         {
             (*tp).tp_dealloc = Some(ours().dealloc_struct);
         }

@@ -167,7 +167,11 @@ unsafe fn heap_type_name(tp: *mut PyTypeObject) -> *const c_char {
 #[inline(always)]
 unsafe fn is_plain(tp: *mut PyTypeObject) -> bool {
     // SAFETY: the caller's type is alive.
-    unsafe { functions::has_struct_only(tp) && (*tp).tp_vectorcall_offset <= 0 }
+    unsafe {
+        functions::has_struct_only(tp)
+            && (*tp).tp_vectorcall_offset <= 0
+            && functions::is_same((*tp).tp_alloc, Some(PyType_GenericAlloc as allocfunc))
+    }
 }
 
 /// A zeroed instance of a plain type; null with an exception set.
