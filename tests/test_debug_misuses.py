@@ -266,6 +266,45 @@ def test_each_misuse_has_an_action_of_its_own_by_default():
     assert "HPY-D001" in process.stderr
 
 
+REFUSED = """\
+FUNC_NOARGS(keys) { return HPyDict_Keys(ctx, HPy_NULL); }
+FUNC_NOARGS(copy) { return HPyDict_Copy(ctx, HPy_NULL); }
+FUNC_NOARGS(capsule) { return HPyCapsule_New(ctx, NULL, "name", NULL); }
+FUNC_NOARGS(decoded) { return HPyUnicode_FromEncodedObject(ctx, HPy_NULL, "utf-8", NULL); }
+FUNC_NOARGS(bytes) { return HPyBytes_FromStringAndSize(ctx, NULL, 3); }
+FUNC_NOARGS(source) { return HPy_Compile_s(ctx, "1", "file", (HPy_SourceKind)777); }
+FUNC_NOARGS(slice) { return HPy_GetSlice(ctx, HPy_NULL, 0, 1); }
+FUNC_NOARGS(type) { return HPy_Type(ctx, HPy_NULL); }
+"""
+
+
+@pytest.mark.parametrize(
+    "function, identifier, kind",
+    [
+        ("keys", "HPY-D020", "SystemError"),
+        ("copy", "HPY-D020", "SystemError"),
+        ("capsule", "HPY-D020", "ValueError"),
+        ("decoded", "HPY-D020", "SystemError"),
+        ("bytes", "HPY-D020", "ValueError"),
+        ("source", "HPY-D055", "SystemError"),
+        ("slice", "HPY-D020", "SystemError"),
+        ("type", "HPY-D020", "SystemError"),
+    ],
+)
+def test_what_a_function_refuses_by_itself_is_a_warning(function, identifier, kind):
+    code = attempting(REFUSED, f"mod.{function}()", detect=True)
+    process = run(code)
+    (outcome,) = told(process)
+    assert (process.returncode, outcome["kind"]) == (0, kind)
+    assert identifiers_in(process.stderr) == [identifier]
+    (outcome,) = told(run(code, "raise"))
+    assert (outcome["kind"], outcome["identifier"]) == ("HPyDebugError", identifier)
+    assert run(code, f"{identifier}=abort").returncode == -signal.SIGABRT
+    process = run(code, "ignore")
+    (outcome,) = told(process)
+    assert (outcome["kind"], process.stderr) == (kind, "")
+
+
 def test_nothing_is_written_if_nothing_was_found():
     process = several("mod.right([])")
     assert (process.returncode, process.stderr) == (0, "")

@@ -85,6 +85,9 @@ pub struct Value {
     pub own: Option<Ownership>,
     #[serde(default)]
     pub null: bool,
+    /// Null, or a number that the enum does not have, is a mistake that the function answers with the exception in `raises`.
+    #[serde(default)]
+    pub refused: bool,
     /// The lowest number that makes sense.
     pub least: Option<i64>,
     /// The enum that a plain number is of.

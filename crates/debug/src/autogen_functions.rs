@@ -203,7 +203,10 @@ macro_rules! checked_bytes {
                 let Some(call) = crate::call::Call::enter(ctx, 184) else {
                     return HPy::NULL;
                 };
-                if !(call.text(bytes, 0, false, false) && call.at_least(len, 0, 1)) {
+                if !(call.pointer_or_refused(bytes.cast(), 0)
+                    && call.text(bytes, 0, true, false)
+                    && call.at_least(len, 0, 1))
+                {
                     call.has_failed();
                     return HPy::NULL;
                 }
@@ -263,7 +266,7 @@ macro_rules! checked_capsule {
                 let Some(call) = crate::call::Call::enter(ctx, 244) else {
                     return HPy::NULL;
                 };
-                if !(call.pointer(pointer.cast(), 0) && call.text(utf8_name, 1, true, true)) {
+                if !(call.pointer_or_refused(pointer.cast(), 0) && call.text(utf8_name, 1, true, true)) {
                     call.has_failed();
                     return HPy::NULL;
                 }
@@ -384,7 +387,7 @@ macro_rules! checked_dict {
                 let Some(call) = crate::call::Call::enter(ctx, 257) else {
                     return HPy::NULL;
                 };
-                let Some(h) = call.handle(h, 0) else {
+                let Some(h) = call.handle_or_refused(h, 0) else {
                     return HPy::NULL;
                 };
                 call.opened(((*call.inner).ctx_Dict_Keys)(call.inner, h))
@@ -396,7 +399,7 @@ macro_rules! checked_dict {
                 let Some(call) = crate::call::Call::enter(ctx, 258) else {
                     return HPy::NULL;
                 };
-                let Some(h) = call.handle(h, 0) else {
+                let Some(h) = call.handle_or_refused(h, 0) else {
                     return HPy::NULL;
                 };
                 call.opened(((*call.inner).ctx_Dict_Copy)(call.inner, h))
@@ -625,7 +628,7 @@ macro_rules! checked_eval {
                 };
                 if !(call.text(utf8_source, 0, false, false)
                     && call.text(utf8_filename, 1, false, false)
-                    && call.one_of(kind.0, &[0, 1, 2], 2))
+                    && call.one_of_or_refused(kind.0, &[0, 1, 2], 2))
                 {
                     call.has_failed();
                     return HPy::NULL;
@@ -930,7 +933,7 @@ macro_rules! checked_item {
                 let Some(call) = crate::call::Call::enter(ctx, 266) else {
                     return HPy::NULL;
                 };
-                let Some(obj) = call.handle(obj, 0) else {
+                let Some(obj) = call.handle_or_refused(obj, 0) else {
                     return HPy::NULL;
                 };
                 call.opened(((*call.inner).ctx_GetSlice)(call.inner, obj, start, end))
@@ -948,7 +951,7 @@ macro_rules! checked_item {
                 let Some(call) = crate::call::Call::enter(ctx, 267) else {
                     return -1;
                 };
-                let Some(obj) = call.handle(obj, 0) else {
+                let Some(obj) = call.handle_or_refused(obj, 0) else {
                     return -1;
                 };
                 let Some(value) = call.handle(value, 3) else {
@@ -972,7 +975,7 @@ macro_rules! checked_item {
                 let Some(call) = crate::call::Call::enter(ctx, 268) else {
                     return -1;
                 };
-                let Some(obj) = call.handle(obj, 0) else {
+                let Some(obj) = call.handle_or_refused(obj, 0) else {
                     return -1;
                 };
                 let result = ((*call.inner).ctx_DelSlice)(call.inner, obj, start, end);
@@ -2042,7 +2045,7 @@ macro_rules! checked_type {
                 let Some(call) = crate::call::Call::enter(ctx, 165) else {
                     return HPy::NULL;
                 };
-                let Some(obj) = call.handle(obj, 0) else {
+                let Some(obj) = call.handle_or_refused(obj, 0) else {
                     return HPy::NULL;
                 };
                 call.opened(((*call.inner).ctx_Type)(call.inner, obj))
@@ -2298,7 +2301,7 @@ macro_rules! checked_unicode {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                let Some(obj) = call.handle(obj, 0) else {
+                let Some(obj) = call.handle_or_refused(obj, 0) else {
                     return HPy::NULL;
                 };
                 call.opened(((*call.inner).ctx_Unicode_FromEncodedObject)(call.inner, obj, encoding, errors))

@@ -189,6 +189,18 @@ impl Call {
         if h.is_null() { Some(HPy::NULL) } else { self.handle(h, position) }
     }
 
+    /// As [`Call::handle`], for a parameter for which the function refuses null.
+    #[inline(always)]
+    pub fn handle_or_refused(self, h: HPy, position: usize) -> Option<HPy> {
+        if !h.is_null() {
+            return self.handle(h, position);
+        }
+        match self.complain_of_refused(Misuse::NullHandle, "null", position) {
+            true => Some(HPy::NULL),
+            false => self.cannot(Misuse::NullHandle),
+        }
+    }
+
     #[cold]
     fn handle_slowly(self, h: HPy, position: usize) -> Option<HPy> {
         let inner = |slot: &Slot| Some(HPy { _i: slot.inner.load(Relaxed) });
@@ -262,6 +274,17 @@ impl Call {
     #[cold]
     pub fn complain(self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> bool {
         self.complain_and_ask(misuse, what, position, slot).goes_on()
+    }
+
+    /// Reports what the function itself answers with an exception. That does no harm, so it is a warning if nothing else is wanted. True to
+    /// go on, and have it refused.
+    #[cold]
+    fn complain_of_refused(self, misuse: Misuse, what: &str, position: usize) -> bool {
+        let name = parameter(self.function, position);
+        let detail = format!("{} got {what} as '{name}' (argument {})", self.name(), position + 1);
+        let mut trouble = self.trouble(misuse, detail).argument(self.function, position);
+        trouble.report.is_refused = true;
+        trouble.tell().goes_on()
     }
 
     fn complain_and_ask(self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> Next {
@@ -409,6 +432,12 @@ impl Call {
         true
     }
 
+    /// As [`Call::pointer`], where the function refuses null.
+    #[inline]
+    pub fn pointer_or_refused(self, pointer: *const c_void, position: usize) -> bool {
+        !pointer.is_null() || self.complain_of_refused(Misuse::NullHandle, "a null pointer", position)
+    }
+
     /// A number that is `least` at least.
     #[inline]
     pub fn at_least(self, number: HPy_ssize_t, least: HPy_ssize_t, position: usize) -> bool {
@@ -424,6 +453,12 @@ impl Call {
         self.complain(Misuse::EnumOutOfRange, &value.to_string(), position, None);
         // Not all runtimes check.
         self.cannot::<()>(Misuse::EnumOutOfRange).is_some()
+    }
+
+    /// As [`Call::one_of`], where the function refuses what the enum does not have.
+    #[inline]
+    pub fn one_of_or_refused(self, value: c_int, values: &[c_int], position: usize) -> bool {
+        values.contains(&value) || self.complain_of_refused(Misuse::EnumOutOfRange, &value.to_string(), position)
     }
 
     /// Whether an inner handle is of a type, which the API function takes for granted.

@@ -131,13 +131,13 @@ impl Settings {
         Ok(())
     }
 
-    /// What to do about a misuse in the extension's function `caller`.
-    pub fn action(&self, misuse: Misuse, caller: &str) -> Action {
+    /// What to do about a misuse in the extension's function `caller`, if it is `default` when nothing is said.
+    pub fn action(&self, misuse: Misuse, caller: &str, default: Action) -> Action {
         if self.suppressed(misuse, caller) {
             return Action::Ignore;
         }
         let single = self.single.iter().rev().find(|(named, _)| *named == misuse).map(|(_, action)| *action);
-        single.unwrap_or_else(|| match misuse.action() {
+        single.unwrap_or_else(|| match default {
             Action::Collect => Action::Collect,
             default => self.overall.unwrap_or(default),
         })
@@ -216,9 +216,10 @@ pub fn override_action(action: Option<Action>) -> Option<Action> {
     replace(&mut *OVERRIDE.write().unwrap_or_else(PoisonError::into_inner), action)
 }
 
-fn decide(settings: &Settings, misuse: Misuse, caller: &str) -> Action {
+fn decide(settings: &Settings, report: &Report) -> Action {
+    let (misuse, caller) = (report.misuse, report.caller.as_str());
     let overriding = *OVERRIDE.read().unwrap_or_else(PoisonError::into_inner);
-    match (settings.action(misuse, caller), overriding) {
+    match (settings.action(misuse, caller, report.action()), overriding) {
         (action, None) | (action @ Action::Collect, _) => action,
         (action, Some(_)) if settings.suppressed(misuse, caller) => action,
         (_, Some(overriding)) => overriding,
@@ -227,7 +228,7 @@ fn decide(settings: &Settings, misuse: Misuse, caller: &str) -> Action {
 
 /// Writes a report to the log, counts it, and says what else is to be done.
 pub fn record(report: &Report) -> Action {
-    let action = decide(&settings(), report.misuse, &report.caller);
+    let action = decide(&settings(), report);
     if action == Action::Ignore {
         return action;
     }
@@ -279,12 +280,26 @@ mod tests {
         Settings::parse(text).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    fn action(settings: &Settings, misuse: Misuse, caller: &str) -> Action {
+        settings.action(misuse, caller, misuse.action())
+    }
+
+    #[test]
+    fn what_is_refused_is_a_warning() {
+        let report = Report { is_refused: true, ..Report::new(Misuse::NullHandle, "") };
+        let action = |text| decide(&parse(text), &report);
+        assert_eq!(action(""), Action::Warn);
+        assert_eq!(action("raise"), Action::Raise);
+        assert_eq!(action("D020=abort"), Action::Abort);
+        assert_eq!(decide(&parse(""), &Report::new(Misuse::NullHandle, "")), Action::Abort);
+    }
+
     #[test]
     fn nothing_is_said() {
         let settings = parse(" , ");
-        assert_eq!(settings.action(Misuse::UseAfterClose, "mod.f"), Action::Abort);
-        assert_eq!(settings.action(Misuse::ExceptionPending, ""), Action::Warn);
-        assert_eq!(settings.action(Misuse::LeakedHandle, "mod.f"), Action::Collect);
+        assert_eq!(action(&settings, Misuse::UseAfterClose, "mod.f"), Action::Abort);
+        assert_eq!(action(&settings, Misuse::ExceptionPending, ""), Action::Warn);
+        assert_eq!(action(&settings, Misuse::LeakedHandle, "mod.f"), Action::Collect);
         assert_eq!(
             (settings.traces(), settings.json(), settings.summary(), settings.all_strings()),
             (0, None, false, false)
@@ -294,17 +309,17 @@ mod tests {
     #[test]
     fn actions() {
         let settings = parse("warn, D006=raise,hpy-d001=Abort,D030=ignore,D030=collect");
-        assert_eq!(settings.action(Misuse::ClosedTwice, "mod.f"), Action::Warn);
-        assert_eq!(settings.action(Misuse::LeakedBuilder, "mod.f"), Action::Collect);
-        assert_eq!(settings.action(Misuse::UseAfterClose, "mod.f"), Action::Raise);
-        assert_eq!(settings.action(Misuse::LeakedHandle, "mod.f"), Action::Abort);
-        assert_eq!(settings.action(Misuse::ExceptionPending, "mod.f"), Action::Collect);
+        assert_eq!(action(&settings, Misuse::ClosedTwice, "mod.f"), Action::Warn);
+        assert_eq!(action(&settings, Misuse::LeakedBuilder, "mod.f"), Action::Collect);
+        assert_eq!(action(&settings, Misuse::UseAfterClose, "mod.f"), Action::Raise);
+        assert_eq!(action(&settings, Misuse::LeakedHandle, "mod.f"), Action::Abort);
+        assert_eq!(action(&settings, Misuse::ExceptionPending, "mod.f"), Action::Collect);
     }
 
     #[test]
     fn suppressions() {
         let settings = parse("raise,suppress=mod.f:D030,suppress=other.*,suppress=*:D001");
-        let action = |misuse, caller| settings.action(misuse, caller);
+        let action = |misuse, caller| action(&settings, misuse, caller);
         assert_eq!(action(Misuse::ExceptionPending, "mod.f"), Action::Ignore);
         assert_eq!(action(Misuse::UseAfterClose, "mod.f"), Action::Raise);
         assert_eq!(action(Misuse::ExceptionPending, "mod.ff"), Action::Raise);

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use crate::autogen_misuses::Misuse;
+use crate::policy::Action;
 use hpy_layer::place::{self, Place};
 
 /// The width of the labels, with the space behind them.
@@ -47,6 +48,8 @@ pub struct Report {
     pub stack: Vec<usize>,
     /// How often, at least 1.
     pub count: u32,
+    /// The function answers it with an exception of its own.
+    pub is_refused: bool,
 }
 
 impl Report {
@@ -64,7 +67,13 @@ impl Report {
             closed: None,
             stack: Vec::new(),
             count: 1,
+            is_refused: false,
         }
+    }
+
+    /// What happens unless the user says something else.
+    pub fn action(&self) -> Action {
+        if self.is_refused { Action::Warn } else { self.misuse.action() }
     }
 
     /// The report as it is printed, and as the exception's message. No newline at its end.

@@ -116,21 +116,29 @@ fn condition(spec: &Spec, value: &Value, position: usize) -> Option<String> {
     let decl = Decl::parse(&value.c);
     let name = ident(&decl.name);
     let CType { base, .. } = &decl.ty;
+    let refused = if value.refused { "_or_refused" } else { "" };
     if decl.ty.is_pointer() {
-        let null = value.null;
+        let null = value.null || value.refused;
+        let refuses =
+            if value.refused { format!("call.pointer_or_refused({name}.cast(), {position})") } else { String::new() };
         if base == "char" && decl.ty.base_const {
             let utf8 = decl.name.starts_with("utf8") && !value.any_encoding;
-            return Some(format!("call.text({name}, {position}, {null}, {utf8})"));
+            let text = format!("call.text({name}, {position}, {null}, {utf8})");
+            return Some(if value.refused { format!("{refuses} && {text}") } else { text });
         }
-        return (!null).then(|| format!("call.pointer({name}.cast(), {position})"));
+        return match null {
+            _ if value.refused => Some(refuses),
+            true => None,
+            false => Some(format!("call.pointer({name}.cast(), {position})")),
+        };
     }
     if let Some(least) = value.least {
         return Some(format!("call.at_least({name}, {least}, {position})"));
     }
     if let Some(enumeration) = &value.enumeration {
-        return Some(format!("call.one_of({name}, &[{}], {position})", values_of(spec, enumeration)?));
+        return Some(format!("call.one_of{refused}({name}, &[{}], {position})", values_of(spec, enumeration)?));
     }
-    values_of(spec, base).map(|values| format!("call.one_of({name}.0, &[{values}], {position})"))
+    values_of(spec, base).map(|values| format!("call.one_of{refused}({name}.0, &[{values}], {position})"))
 }
 
 fn checked(spec: &Spec, function: &Function) -> String {
@@ -151,7 +159,11 @@ fn checked(spec: &Spec, function: &Function) -> String {
             continue;
         }
         let name = ident(&decl.name);
-        let get = if value.null { "handle_or_null" } else { "handle" };
+        let get = match (value.null, value.refused) {
+            (true, _) => "handle_or_null",
+            (false, true) => "handle_or_refused",
+            (false, false) => "handle",
+        };
         writeln!(body, "let Some({name}) = call.{get}({name}, {index}) else {{ {return_failure} }};").unwrap();
         if let Some(constant) = &value.is {
             let python =
