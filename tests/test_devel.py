@@ -122,6 +122,22 @@ def test_build_ext_inplace(project):
     assert project.doc("package.inner") == "built for universal"
 
 
+@ON_CPYTHON
+@pytest.mark.parametrize("abi", ["universal", "hybrid"])
+def test_the_last_build_counts(project, tmp_path, abi):
+    """What was built before, of another ABI, is not what gets imported."""
+    modules, packages = ["mod", "package.inner"], 'packages=["package"]'
+    project.write(package____init___dot_py="")
+    for arguments, folder in (
+        (["build_ext", "--inplace"], project.folder),
+        (["install_lib", f"--install-dir={tmp_path / 'installed'}"], tmp_path / "installed"),
+    ):
+        for built in ("cpython", abi, "cpython"):
+            run = project.setup([f"--hpy-abi={built}", *arguments], modules=modules, extra=packages)
+            assert [project.doc(module, folder) for module in modules] == [f"built for {built}"] * 2
+            assert ("which would be imported instead" in run.stdout + run.stderr) == (built == abi)
+
+
 def only_wheel(folder):
     """The wheel that has been made: its tags, names of its files, and metadata."""
     (wheel,) = Path(folder).glob("*.whl")

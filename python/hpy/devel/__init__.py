@@ -14,11 +14,13 @@ import logging
 import os
 import sys
 from pathlib import Path
+from sysconfig import get_config_var
 
 # Before distutils' own: setuptools brings its version of it.
 import setuptools.command.bdist_egg
 import setuptools.command.build
 import setuptools.command.build_ext
+import setuptools.command.install_lib
 from setuptools.errors import SetupError
 
 from . import wheel
@@ -66,7 +68,8 @@ class HPyDevel:
         if getattr(dist, "hpydevel", None) is None:
             dist.hpydevel = self
             dist.hpy_abi = getattr(dist, "hpy_abi", DEFAULT_HPY_ABI)
-            for name, mixin in (("build", _Build), ("build_ext", _BuildExt), ("bdist_egg", _BdistEgg)):
+            mixins = {"build": _Build, "build_ext": _BuildExt, "bdist_egg": _BdistEgg, "install_lib": _InstallLib}
+            for name, mixin in mixins.items():
                 command = dist.get_command_class(name)
                 if name == "build_ext" and not issubclass(command, setuptools.command.build_ext.build_ext):
                     raise SetupError(
@@ -139,6 +142,17 @@ class _BdistEgg:
             suffix = get_hpy_ext_suffix(self.distribution.hpy_abi)
             ext_outputs = [name for name in ext_outputs if not name.endswith(suffix)]
         return all_outputs, ext_outputs
+
+
+class _InstallLib:
+    """For the command `install_lib`, which `setup.py install` runs."""
+
+    def install(self):
+        installed = super().install()
+        build_ext = self.get_finalized_command("build_ext")
+        for ext in filter(_has_own_name, build_ext.extensions or []):
+            build_ext.make_way_for_stub(os.path.join(self.install_dir, *ext._full_name.split(".")[:-1]), ext)
+        return installed
 
 
 class _BuildExt:
@@ -221,6 +235,15 @@ class _BuildExt:
             package = ".".join(ext._full_name.split(".")[:-1])
             folder = build_py.get_package_dir(package)
             self._write_hpy_stub(os.path.join(folder, ext._full_name.split(".")[-1] + ".py"), ext)
+            self.make_way_for_stub(folder, ext)
+
+    def make_way_for_stub(self, folder, ext):
+        """Removes from a folder what was built of the same module in the CPython ABI: Python would import it instead of the stub."""
+        name = ext._full_name.split(".")[-1] + get_config_var("EXT_SUFFIX")
+        stale = os.path.join(folder, name)
+        if os.path.exists(stale):
+            logger.info("removing %s, which would be imported instead of the binary of the %s ABI", stale, ext.hpy_abi)
+            os.remove(stale)
 
     def _write_hpy_stub(self, path, ext):
         logger.info("writing HPy stub loader for %s to %s", ext._full_name, path)
