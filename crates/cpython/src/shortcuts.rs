@@ -213,8 +213,7 @@ unsafe fn counts_hold(object: *mut PyObject, references: i64) -> bool {
             true => at::<i32>(object, 0).into(),
             false => at::<isize>(object, 0) as i64,
         };
-        let first = count(object);
-        first == references
+        count(object) == references
             && [object, Py_None()].into_iter().all(|object| {
                 let before = count(object);
                 Py_IncRef(object);

@@ -280,17 +280,21 @@ impl Call {
     /// go on, and have it refused.
     #[cold]
     fn complain_of_refused(self, misuse: Misuse, what: &str, position: usize) -> bool {
-        let name = parameter(self.function, position);
-        let detail = format!("{} got {what} as '{name}' (argument {})", self.name(), position + 1);
-        let mut trouble = self.trouble(misuse, detail).argument(self.function, position);
+        let mut trouble = self.trouble_with(misuse, what, position);
         trouble.report.is_refused = true;
         trouble.tell().goes_on()
     }
 
     fn complain_and_ask(self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> Next {
+        self.trouble_with(misuse, what, position).about(slot).tell()
+    }
+
+    /// The report of an argument that is not what it should be.
+    #[cold]
+    fn trouble_with(self, misuse: Misuse, what: &str, position: usize) -> Trouble<'static> {
         let name = parameter(self.function, position);
         let detail = format!("{} got {what} as '{name}' (argument {})", self.name(), position + 1);
-        self.trouble(misuse, detail).argument(self.function, position).about(slot).tell()
+        self.trouble(misuse, detail).argument(self.function, position)
     }
 
     /// Where nothing can be done with a value, whatever the policy says.

@@ -179,20 +179,16 @@ impl Parser<'_> {
         values: &mut Values,
     ) -> Result<(), Raised> {
         let values = values.as_mut_ptr().cast::<HPy>();
-        let value = |parser: &Parser, index: usize| {
-            // SAFETY: there is an argument, or a value for each name that is not given by position.
-            unsafe { if index < parser.nargs { *parser.args.add(index) } else { *values.add(index) } }
-        };
-        // SAFETY: what is kept stands in front, where there are no values or such that have been used.
-        let put = |kept: usize, value: HPy| unsafe { values.add(kept).write(value) };
         let mut kept: usize = 0;
         let argument = |parser: &Parser, index: usize| {
-            let value = value(parser, index);
+            // SAFETY: there is an argument, or a value for each name that is not given by position.
+            let value = unsafe { if index < parser.nargs { *parser.args.add(index) } else { *values.add(index) } };
             Ok(if value.is_null() { Argument::Missing } else { Argument::Borrowed(value) })
         };
         let keep = |_: &Parser, argument: Argument| {
             let Argument::Borrowed(value) = argument else { return Ok(HPy::NULL) };
-            put(kept, value);
+            // SAFETY: what is kept stands in front, where there are no values or such that have been used.
+            unsafe { values.add(kept).write(value) };
             kept = kept.wrapping_add(1);
             Ok(value)
         };

@@ -118,19 +118,17 @@ fn condition(spec: &Spec, value: &Value, position: usize) -> Option<String> {
     let CType { base, .. } = &decl.ty;
     let refused = if value.refused { "_or_refused" } else { "" };
     if decl.ty.is_pointer() {
-        let null = value.null || value.refused;
-        let refuses =
-            if value.refused { format!("call.pointer_or_refused({name}.cast(), {position})") } else { String::new() };
+        let pointer = (!value.null).then(|| format!("call.pointer{refused}({name}.cast(), {position})"));
         if base == "char" && decl.ty.base_const {
             let utf8 = decl.name.starts_with("utf8") && !value.any_encoding;
-            let text = format!("call.text({name}, {position}, {null}, {utf8})");
-            return Some(if value.refused { format!("{refuses} && {text}") } else { text });
+            let text = |null: bool| format!("call.text({name}, {position}, {null}, {utf8})");
+            // Text is asked for null as well, but not whether the function refuses it.
+            return match pointer {
+                Some(pointer) if value.refused => Some(format!("{pointer} && {}", text(true))),
+                _ => Some(text(value.null)),
+            };
         }
-        return match null {
-            _ if value.refused => Some(refuses),
-            true => None,
-            false => Some(format!("call.pointer({name}.cast(), {position})")),
-        };
+        return pointer;
     }
     if let Some(least) = value.least {
         return Some(format!("call.at_least({name}, {least}, {position})"));

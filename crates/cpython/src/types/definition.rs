@@ -121,7 +121,7 @@ impl Definition {
             if self.struct_offset < 0 {
                 return shape::payload(object, self.shape);
             }
-            object.byte_offset(self.struct_offset).cast()
+            self.fixed_payload(object)
         }
     }
 
