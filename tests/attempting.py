@@ -1,7 +1,5 @@
 """Runs the Python code of misuses.py, in processes that have no pytest."""
 
-import ast
-import os
 import shutil
 import tempfile
 import threading
@@ -70,30 +68,18 @@ class RaisedElsewhere(Exception):
 
 def in_interpreter(binary, code, mode="debug"):
     """Runs code in another interpreter, where `mod` is the module of this binary."""
-    try:
-        import _interpreters as interpreters
-    except ImportError:
-        import _xxsubinterpreters as interpreters
-    # An interpreter with a lock of its own does not take hpy.universal.
-    try:
-        other = interpreters.create("legacy")
-    except TypeError:
-        other = interpreters.create(isolated=False)
-    reading, writing = os.pipe()
-    program = f"""
-import os, sys
+    from interpreting import Interpreter
+
+    with Interpreter() as other:
+        told = other.ask(f"""
+import sys
 sys.path.append({str(Path(__file__).parent)!r})
 from attempting import attempt
-os.write({writing}, repr(attempt({binary!r}, {code!r}, {mode!r})).encode())
-"""
-    try:
-        interpreters.run_string(other, program)
-    finally:
-        os.close(writing)
-        interpreters.destroy(other)
-        with open(reading, encoding="utf-8") as pipe:
-            told = ast.literal_eval(pipe.read() or repr({"kind": "nothing", "identifier": None, "text": "the code did not run"}))
-    if told:
+tell(attempt({binary!r}, {code!r}, {mode!r}) or "nothing")
+""")
+    if told is None:
+        told = {"kind": "nothing", "identifier": None, "text": "the code did not run"}
+    if told != "nothing":
         raise RaisedElsewhere(told)
 
 

@@ -7,6 +7,7 @@
 #  define _HPy_ONE_PER_BINARY __attribute__((weak, visibility("hidden")))
 #  define _HPy_UNUSED __attribute__((unused))
 #  define _HPy_NO_RETURN __attribute__((noreturn))
+#  define _HPy_PURE __attribute__((pure))
 #  define _HPy_ALLOCA(size) __builtin_alloca(size)
 #elif defined(_MSC_VER)
 #  include <malloc.h>
@@ -14,6 +15,7 @@
 #  define _HPy_ONE_PER_BINARY __declspec(selectany)
 #  define _HPy_UNUSED
 #  define _HPy_NO_RETURN __declspec(noreturn)
+#  define _HPy_PURE
 #  define _HPy_ALLOCA(size) _alloca(size)
 #else
 #  include <alloca.h>
@@ -21,6 +23,7 @@
 #  define _HPy_ONE_PER_BINARY static _HPy_UNUSED
 #  define _HPy_UNUSED
 #  define _HPy_NO_RETURN
+#  define _HPy_PURE
 #  define _HPy_ALLOCA(size) alloca(size)
 #endif
 

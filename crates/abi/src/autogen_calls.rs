@@ -765,7 +765,7 @@ pub unsafe fn ctx_Float_AsDouble(ctx: *mut HPyContext, h: HPy) -> f64 {
     // SAFETY: the caller's context is live, and its table is complete.
     unsafe { ((*ctx).ctx_Float_AsDouble)(ctx, h) }
 }
-/// Makes the global refer to the object of `h`, for the interpreter that `ctx` belongs to. The value it held
+/// Makes the global refer to the object of `h`, for the interpreter that `ctx` belongs to. The value it held there
 /// before is released, which can run a finalizer. A null `h` empties the global. The caller still closes `h`. The
 /// object stays alive until another value is stored or the interpreter ends; an extension need not empty its
 /// globals.
@@ -779,8 +779,8 @@ pub unsafe fn ctx_Global_Store(ctx: *mut HPyContext, global: *mut HPyGlobal, h: 
     unsafe { ((*ctx).ctx_Global_Store)(ctx, global, h) }
 }
 /// Opens a new handle to the object in the global. Something must have been stored in this interpreter and not
-/// been emptied since: loading an empty global is undefined and crashes on CPython. The bits of an `HPyGlobal` do
-/// not tell whether it is empty, so store `None` where a value can be missing. With `HPY_MOD_GIL_NOT_USED` this is a
+/// been emptied since: loading an empty global is undefined and can crash. The bits of an `HPyGlobal` do not tell
+/// whether it is empty, nor what is in it, so store `None` where a value can be missing. With `HPY_MOD_GIL_NOT_USED` this is a
 /// macro that wants an lvalue.
 ///
 /// Ownership: `global`: borrowed; returns a new handle.

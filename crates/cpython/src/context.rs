@@ -1,4 +1,6 @@
 //! The context: that of universal binaries, and the constants of any.
+//!
+//! What is static here is the main interpreter's; others have contexts of their own ([`interpreters`]).
 
 use core::cell::UnsafeCell;
 use core::ptr::null_mut;
@@ -9,6 +11,7 @@ use hpy_abi::runtime;
 use hpy_abi::{ABI_VERSION, HPy, HPyContext};
 
 use crate::handle::{new_ref, to_handle};
+use crate::interpreters;
 use crate::module::{PythonError, Result};
 use crate::types::functions;
 use crate::{CPython, autogen_constants};
@@ -35,7 +38,7 @@ impl Shared {
     }
 }
 
-/// The context that universal binaries run with.
+/// The context that universal binaries run with, in the current interpreter.
 ///
 /// # Safety
 /// The caller holds the interpreter.
@@ -43,6 +46,11 @@ pub unsafe fn universal() -> Result<*mut HPyContext> {
     static FILL: Once = Once::new();
     // SAFETY: as this function's.
     unsafe { filled(&UNIVERSAL, &FILL) }
+}
+
+/// The main interpreter's context of that kind, by which binaries know that handles are objects. Filled in or not.
+pub fn main_universal() -> *mut HPyContext {
+    UNIVERSAL.address()
 }
 
 /// The context that layers such as debug mode lie over. What is made with it calls extensions through the trampolines of their
@@ -56,43 +64,58 @@ pub unsafe fn below_layers() -> Result<*mut HPyContext> {
     unsafe { filled(&BELOW_LAYERS, &FILL) }
 }
 
-/// Whether it is the context that universal binaries run with in no mode, whose handles are objects.
+/// Whether it is a context that universal binaries run with in no mode, whose handles are objects.
 pub fn is_universal(ctx: *mut HPyContext) -> bool {
-    ctx == UNIVERSAL.address()
+    interpreters::main_of(ctx) == UNIVERSAL.address()
 }
 
 /// Whether only layers may call functions of extensions that belong to this context.
 pub(crate) fn is_below_layers(ctx: *mut HPyContext) -> bool {
-    cfg!(feature = "universal") && ctx == BELOW_LAYERS.address()
+    cfg!(feature = "universal") && interpreters::main_of(ctx) == BELOW_LAYERS.address()
 }
 
 unsafe fn filled(context: &Shared, fill: &Once) -> Result<*mut HPyContext> {
-    if !fill.is_completed() {
-        // SAFETY: the caller holds the interpreter. This can run Python code, so it is done before others may have to wait.
-        let builtins = unsafe { prepare() }?;
-        fill.call_once(|| {
-            // SAFETY: nobody else has the address yet.
-            unsafe { fill_with(context.address(), builtins) };
-        });
+    // SAFETY: the caller holds the interpreter. This can run Python code, so it is done before others may have to wait. Nobody else has
+    // the address of what is filled in.
+    unsafe {
+        if !interpreters::is_main() {
+            let is_copied = is_below_layers(context.address());
+            return interpreters::context(context.address(), is_copied, |twin| {
+                fill_with(twin, prepare()?);
+                Ok(())
+            });
+        }
+        if !fill.is_completed() {
+            let builtins = prepare()?;
+            fill.call_once(|| fill_with(context.address(), builtins));
+        }
     }
     Ok(context.address())
 }
 
-/// Fills in the context of a binary of the CPython ABI, which has no functions in it, unless that has been done.
+/// Fills in the context of a binary of the CPython ABI, which has no functions in it, for the current interpreter, unless that has been
+/// done.
 ///
 /// # Safety
 /// The caller holds the interpreter, and the context stays.
 pub unsafe fn fill_constants_only(ctx: *mut HPyContext) -> Result<()> {
-    // SAFETY: as this function's. Of two threads that get here at once, both write the same.
-    unsafe {
-        if !is_filled(ctx) {
+    let fill = |ctx: *mut HPyContext| {
+        // SAFETY: as this function's. Of two threads that get here at once, both write the same.
+        unsafe {
             let builtins = prepare()?;
             (*ctx).name = c"HPy CPython ABI".as_ptr();
             (*ctx).abi_version = ABI_VERSION;
             fill_with(ctx, builtins);
         }
+        Ok(())
+    };
+    // SAFETY: as this function's.
+    unsafe {
+        if !interpreters::is_main() {
+            return interpreters::context(ctx, false, fill).map(|_| ());
+        }
+        if is_filled(ctx) { Ok(()) } else { fill(ctx) }
     }
-    Ok(())
 }
 
 /// Whether everything is there: what is filled in last is.
@@ -101,7 +124,7 @@ unsafe fn is_filled(ctx: *mut HPyContext) -> bool {
     unsafe { AtomicIsize::from_ptr(&raw mut (*ctx).h_Builtins._i).load(Ordering::Acquire) != 0 }
 }
 
-/// Gets ready for making types, and gives the dictionary of builtins, which is kept for good.
+/// Gets ready for making types, and gives the dictionary of builtins, which the interpreter keeps for as long as it lives.
 unsafe fn prepare() -> Result<HPy> {
     // SAFETY: the caller holds the interpreter.
     unsafe {

@@ -5,6 +5,7 @@
 //! (`autogen_direct.rs`). What needs a thought of its own has a file named after its family.
 //!
 //! * [`context`] holds the table and fills in its constants.
+//! * [`interpreters`] has what each of several interpreters in a process has of its own.
 //! * [`module`] makes CPython's module definition from an extension's.
 //! * `entry` chooses what CPython calls for an extension's function in the universal or hybrid ABI: a `thunk`, which is a few
 //!   instructions, or the binary's own trampoline, which calls `trampoline`.
@@ -27,8 +28,9 @@ mod direct;
 pub(crate) mod entry;
 mod error;
 mod eval;
-mod global;
+pub mod global;
 pub mod handle;
+pub mod interpreters;
 mod item;
 pub mod keywords;
 pub mod lasting;

@@ -78,6 +78,16 @@ unsafe fn while_global_locked<T>(_global: *const HPyGlobal, f: impl FnOnce() -> 
     f()
 }
 
+/// The same for what interpreters keep of all globals.
+///
+/// # Safety
+/// The calling thread is attached to the interpreter.
+pub unsafe fn while_globals_locked<T>(f: impl FnOnce() -> T) -> T {
+    static OF_ALL: HPyGlobal = HPyGlobal { _i: 0 };
+    // SAFETY: as this function's.
+    unsafe { while_global_locked(&raw const OF_ALL, f) }
+}
+
 /// What is in a global, as a new reference; null if nothing is.
 ///
 /// # Safety

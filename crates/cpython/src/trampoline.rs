@@ -9,10 +9,12 @@ use pyo3_ffi::*;
 
 use crate::autogen_trampolines;
 use crate::handle::{new_ref, to_handle, to_object};
+use crate::interpreters;
 use crate::module::check_created_module;
 use crate::types::lifecycle;
 
-/// Calls the extension's function `func`, which has the signature `sig`, with the arguments of its trampoline.
+/// Calls the extension's function `func`, which has the signature `sig`, with the arguments of its trampoline. A binary's trampolines have
+/// one context for all interpreters, so it is the current one's that the function gets.
 ///
 /// # Safety
 /// `args` has to point to the struct that belongs to the signature.
@@ -20,6 +22,7 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
     // SAFETY: function and arguments are of the signature's types, and objects in the arguments are alive during the call.
     // An array of objects is an array of handles.
     unsafe {
+        let ctx = interpreters::here(ctx);
         match sig {
             HPyFunc_VARARGS => {
                 let f = transmute::<HPyCFunction, HPyFunc_varargs>(func).unwrap_unchecked();

@@ -1,6 +1,7 @@
 //! A call of the API: who makes it, and whether what it passes is right.
 
 use core::ffi::{c_char, c_int, c_void};
+use core::ops::Deref;
 use core::sync::atomic::Ordering::*;
 
 use hpy_abi::*;
@@ -22,6 +23,32 @@ pub struct Call {
     pub frame: &'static Frame,
     /// The member's index.
     pub function: u16,
+}
+
+/// A call of an API function, for as long as that runs.
+pub struct Entered {
+    call: Call,
+    /// The extension had left the interpreter, and leaves it again.
+    was_outside: bool,
+}
+
+impl Deref for Entered {
+    type Target = Call;
+
+    #[inline(always)]
+    fn deref(&self) -> &Call {
+        &self.call
+    }
+}
+
+impl Drop for Entered {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.call.frame.come_out();
+        if self.was_outside {
+            self.call.leave_interpreter();
+        }
+    }
 }
 
 /// What an extension's value turns out to be.
@@ -82,20 +109,53 @@ impl Call {
     /// # Safety
     /// The context has to be one of ours.
     #[inline(always)]
-    pub unsafe fn enter(ctx: *mut HPyContext, function: u16) -> Option<Call> {
+    pub unsafe fn enter(ctx: *mut HPyContext, function: u16) -> Option<Entered> {
         // SAFETY: a context of ours has its frame there; blocks are never freed, and threads aren't either.
-        unsafe {
+        let (frame, thread) = unsafe {
             let frame = &*(*ctx)._private.cast::<Frame>();
-            if let Some(thread) = frame.thread_if_current()
-                && let Some(layer) = frame.layer()
-            {
-                let call = Call { inner: layer.inner, thread, frame, function };
-                let fine = thread.flags.load(Relaxed) == 0 || call.may_be_made();
-                return fine.then_some(call);
+            match frame.thread_if_current() {
+                Some(thread) => (frame, thread),
+                None => return wrong_context(frame, function),
             }
-            refuse_context(frame, function);
+        };
+        let layer = frame.layer()?;
+        let call = Call { inner: layer.inner, thread, frame, function };
+        if thread.flags.load(Relaxed) == 0 { Some(call.begin()) } else { call.begin_if_allowed() }
+    }
+
+    #[inline(always)]
+    fn begin(self) -> Entered {
+        self.frame.go_inside();
+        Entered { call: self, was_outside: false }
+    }
+
+    /// Comes back to the interpreter, which the extension has left, until the function ends.
+    #[cold]
+    fn begin_outside(self) -> Entered {
+        if let Some(slot) = self.last_left() {
+            let state = HPyThreadState { _i: slot.inner.load(Relaxed) };
+            // SAFETY: the state is that of the last time that the thread has left.
+            unsafe { ((*self.inner).ctx_ReenterPythonExecution)(self.inner, state) };
         }
-        None
+        self.thread.flags.fetch_and(!LEFT, Relaxed);
+        Entered { was_outside: true, ..self.begin() }
+    }
+
+    #[cold]
+    fn leave_interpreter(self) {
+        self.thread.flags.fetch_or(LEFT, Relaxed);
+        if let Some(slot) = self.last_left() {
+            // SAFETY: the thread holds the interpreter, for which the function has come back.
+            let state = unsafe { ((*self.inner).ctx_LeavePythonExecution)(self.inner) };
+            slot.inner.store(state._i, Relaxed);
+        }
+    }
+
+    /// What stands for the last time that the thread has left the interpreter.
+    fn last_left(self) -> Option<&'static Slot> {
+        // SAFETY: the list is the thread's own.
+        let last = unsafe { (*self.thread.left.get()).last().copied() };
+        last.and_then(slot::of).map(|(_, slot)| slot)
     }
 
     pub fn layer(self) -> &'static Layer {
@@ -125,37 +185,35 @@ impl Call {
 
     /// There are flags that say that something is unusual.
     #[cold]
-    fn may_be_made(self) -> bool {
+    fn begin_if_allowed(self) -> Option<Entered> {
         let flags = self.thread.flags.load(Relaxed);
         if flags & FORBIDDEN != 0 {
             let detail = format!("{} was called in a tp_traverse or tp_destroy", self.name());
             let goes_on = self.trouble(Misuse::CallNotAllowedHere, detail).tell().goes_on();
-            // Where the world stands still for a tp_traverse, the function would do harm.
-            let stands_still = flags & TRAVERSING != 0 && slot::PARALLEL.load(Relaxed);
-            return goes_on && flags & LEFT == 0 && !stands_still;
+            return (goes_on && flags & LEFT == 0 && !stands_still(flags)).then(|| self.begin());
         }
         if flags & LEFT != 0 {
             if is(self.function, "HPy_ReenterPythonExecution") {
-                return true;
+                return Some(self.begin());
             }
             if is(self.function, "HPy_LeavePythonExecution") {
                 let detail = "HPy_LeavePythonExecution was called a second time".to_string();
                 self.trouble(Misuse::LeaveUnbalanced, detail).tell();
-                return false;
+                return None;
             }
             let detail = format!("{} was called after HPy_LeavePythonExecution", self.name());
-            self.trouble(Misuse::InterpreterNotHeld, detail).tell();
-            return false;
+            let goes_on = self.trouble(Misuse::InterpreterNotHeld, detail).tell().goes_on();
+            return goes_on.then(|| self.begin_outside());
         }
         let pending_is_fine = MEMBERS.get(usize::from(self.function)).is_none_or(|function| function.pending);
         if flags & PENDING == 0 || pending_is_fine || self.frame.raised.get() {
-            return true;
+            return Some(self.begin());
         }
         // SAFETY: the thread holds the interpreter.
         if unsafe { ((*self.inner).ctx_Err_Occurred)(self.inner) } == 0 {
             self.thread.flags.fetch_and(!PENDING, Relaxed);
             self.frame.failed.set(slot::NOBODY);
-            return true;
+            return Some(self.begin());
         }
         let trouble = match self.frame.failed.get() {
             slot::NOBODY => {
@@ -169,7 +227,7 @@ impl Call {
         let next = trouble.tell();
         // Said once for a call, not for each function that follows.
         self.frame.raised.set(true);
-        next.goes_on()
+        next.goes_on().then(|| self.begin())
     }
 
     /// The inner handle of an argument. None if there is none, which has been reported.
@@ -535,11 +593,17 @@ pub fn is_alive(slot: &Slot) -> bool {
     state.open && (stays(state) || state.kind == Kind::Constant) || is_inner(slot.inner.load(Relaxed), stays)
 }
 
-/// The context is not that of the calling thread's innermost call.
+/// Whether threads stand still for a tp_traverse, where a function of the API would do harm.
+fn stands_still(flags: u32) -> bool {
+    flags & TRAVERSING != 0 && slot::PARALLEL.load(Relaxed)
+}
+
+/// The context is not that of the call that runs on this thread. The function may be called all the same, if the user wants that and the
+/// thread holds the interpreter.
 #[cold]
-unsafe fn refuse_context(frame: &'static Frame, function: u16) {
+fn wrong_context(frame: &'static Frame, function: u16) -> Option<Entered> {
     let here = Thread::known();
-    let Some(layer) = frame.layer() else { return };
+    let layer = frame.layer()?;
     let flags = here.map_or(0, |thread| thread.flags.load(Relaxed));
     let name = name_of(function);
     let (misuse, detail) = if flags & FORBIDDEN != 0 {
@@ -561,5 +625,18 @@ unsafe fn refuse_context(frame: &'static Frame, function: u16) {
     }
     let mut trouble = Trouble::of(layer, here, current.or(Some(frame)), misuse, detail);
     trouble.report.function = name;
-    trouble.tell();
+    let can_go_on = match misuse {
+        Misuse::ContextKept => true,
+        Misuse::CallNotAllowedHere => flags & LEFT == 0 && !stands_still(flags),
+        Misuse::InterpreterNotHeld => flags & LEFT != 0,
+        _ => false,
+    };
+    if !trouble.tell().goes_on() || !can_go_on {
+        return None;
+    }
+    let thread = Thread::here();
+    let stand_in = thread.stand_in(layer);
+    stand_in.ip.store(frame.ip.load(Relaxed), Relaxed);
+    let call = Call { inner: layer.inner, thread, frame: stand_in, function };
+    Some(if flags & LEFT != 0 { call.begin_outside() } else { call.begin() })
 }

@@ -11,10 +11,11 @@ use std::sync::PoisonError;
 use hpy_abi::*;
 
 use crate::autogen_misuses::Misuse;
+use crate::report::Report;
 use crate::slot::{self, ARGUMENT, Kind, Mark, RETURN, Slot};
 use crate::thread::{Frame, PENDING, Thread};
 use crate::trouble::{Next, Trouble};
-use crate::{Layer, call, inspect, structs, summary};
+use crate::{Layer, call, inspect, interpreter, structs, summary};
 use hpy_layer::entry::{self, Entry as _, Number, Request, Requests};
 use hpy_layer::entry_of;
 use hpy_layer::names::{self, Function};
@@ -58,7 +59,7 @@ pub unsafe fn from_trampoline(
     // SAFETY: a context of ours has its frame there, which has a layer; both are never freed.
     unsafe {
         let frame = &*(*ctx)._private.cast::<Frame>();
-        let Some(layer) = frame.layer() else { return };
+        let Some(layer) = frame.layer().map(Layer::here) else { return };
         let entry = match signature {
             HPyFunc_GETBUFFERPROC => transmute::<HPyFunc_getbufferproc, HPyCFunction>(Some(get_buffer)),
             HPyFunc_RELEASEBUFFERPROC => transmute::<HPyFunc_releasebufferproc, HPyCFunction>(Some(release_buffer)),
@@ -82,11 +83,10 @@ impl entry::Entry for Entry {
         // SAFETY: `from_trampoline` has just asked, on this thread.
         let layer = unsafe { &*requests.own().layer.cast::<Layer>() };
         let described = names::function(requests.extensions().map_or(0, |function| function as usize));
-        if inspect::HAS_INTERPRETERS.load(Relaxed) {
-            // SAFETY: the thread holds the interpreter.
-            thread.set_interpreter(unsafe { (layer.host.interpreter)() } as u16);
-        }
         let frame = thread.push(layer, described);
+        if interpreter::are_several() {
+            thread.set_interpreter(layer.interpreter);
+        }
         // SAFETY: the list is the thread's own.
         let leaves = unsafe { (*thread.left.get()).len() };
         Entry {
@@ -281,13 +281,15 @@ impl Entry {
     /// Ends the call. True if it has to end with an exception, which is set.
     #[inline(always)]
     fn end(&mut self) -> bool {
+        self.thread.runs(self.frame);
+        // First, so that the thread holds the interpreter. The list is its own.
+        // SAFETY: see above.
+        if unsafe { (*self.thread.left.get()).len() } != self.leaves {
+            self.unbalanced();
+        }
         self.close_arguments();
         if self.thread.open.get() > self.frame.open_before.get() {
             self.leaked();
-        }
-        // SAFETY: the list is the thread's own.
-        if unsafe { (*self.thread.left.get()).len() } != self.leaves {
-            self.unbalanced();
         }
         let mut raise = self.frame.raised.get();
         if raise || inspect::HAS_DEFERRED.load(Relaxed) {
@@ -342,7 +344,10 @@ impl Entry {
     #[cold]
     fn raise_deferred(&self) -> bool {
         let mut reports = inspect::take_deferred();
-        reports.append(&mut *self.thread.deferred.lock().unwrap_or_else(PoisonError::into_inner));
+        let is_own = |report: &mut Report| report.interpreter == self.layer.interpreter;
+        let mut deferred = self.thread.deferred.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.extend(deferred.extract_if(.., is_own));
+        drop(deferred);
         let Some(first) = reports.first() else { return false };
         // SAFETY: the thread holds the interpreter.
         unsafe { (self.layer.host.raise)(first.misuse.identifier(), &first.text()) };

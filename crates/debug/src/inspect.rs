@@ -8,12 +8,13 @@ use hpy_abi::*;
 use crate::autogen_misuses::Misuse;
 use crate::extra::Extra;
 use crate::policy;
-use crate::report::{Event, Report};
+use crate::report::{self, Event, Report};
 use crate::slot::{self, Kind, NOBODY, Slot};
 use crate::thread::{CLOSED_LIMIT, ENOUGH_CLOSED, GENERATION, GENERATION_SHIFT, Thread};
+use hpy_layer::fork::Held;
 use hpy_layer::place;
 
-use crate::{LAYERS, Layer, fields, memory, structs, thread, trouble};
+use crate::{Layer, fields, interpreter, layers, memory, structs, thread, trouble};
 
 /// How many frames are kept of each opening and closing; 0 for none.
 pub static TRACES: AtomicUsize = AtomicUsize::new(0);
@@ -22,29 +23,15 @@ pub static RAW_DATA_LIMIT: AtomicUsize = AtomicUsize::new(10 * 1024 * 1024);
 /// There are reports that wait for a chance to be raised.
 pub static HAS_DEFERRED: AtomicBool = AtomicBool::new(false);
 
-/// More than one interpreter has loaded extensions in debug mode.
-pub(crate) static HAS_INTERPRETERS: AtomicBool = AtomicBool::new(false);
-
 static DEFERRED: Mutex<Vec<Report>> = Mutex::new(Vec::new());
-
-/// Extensions are loaded by this interpreter. As long as it is the only one, calls need not ask.
-pub(crate) fn note_interpreter(interpreter: usize) {
-    // One more than the first one's number.
-    static FIRST: AtomicUsize = AtomicUsize::new(0);
-    let number = interpreter.wrapping_add(1);
-    let first = FIRST.compare_exchange(0, number, AcqRel, Acquire).unwrap_or_else(|first| first);
-    if first != 0 && first != number {
-        HAS_INTERPRETERS.store(true, Release);
-    }
-}
 
 /// Applies what the environment variable HPY_DEBUG says.
 pub fn configure(text: &str) -> Result<(), String> {
     policy::configure(text)?;
     let settings = policy::settings();
     // What has been set from Python stays if nothing is said here.
-    if text.contains("traces") {
-        TRACES.store(settings.traces(), Relaxed);
+    if let Some(traces) = settings.traces() {
+        TRACES.store(traces, Relaxed);
     }
     memory::set_always(settings.all_strings());
     Ok(())
@@ -79,14 +66,24 @@ pub fn has_loaded() {
     fields::LOADED_FROM.set(0);
 }
 
+/// The lock of this module that is taken without the interpreter, for a fork.
+pub(crate) fn locks() -> Vec<Held> {
+    vec![Box::new(DEFERRED.lock().unwrap_or_else(PoisonError::into_inner))]
+}
+
 pub(crate) fn defer(report: Report) {
     DEFERRED.lock().unwrap_or_else(PoisonError::into_inner).push(report);
     HAS_DEFERRED.store(true, Release);
 }
 
+/// Those of this interpreter.
 pub(crate) fn take_deferred() -> Vec<Report> {
-    HAS_DEFERRED.store(false, Release);
-    core::mem::take(&mut *DEFERRED.lock().unwrap_or_else(PoisonError::into_inner))
+    let here = interpreter::here();
+    let mut all = DEFERRED.lock().unwrap_or_else(PoisonError::into_inner);
+    let (own, others) = core::mem::take(&mut *all).into_iter().partition(|report| report.interpreter == here);
+    *all = others;
+    HAS_DEFERRED.store(!all.is_empty(), Release);
+    own
 }
 
 /// Misuses that were to be raised, and had no chance yet.
@@ -112,9 +109,11 @@ fn in_order(mut found: Vec<(u64, u32)>) -> Vec<u32> {
     found.into_iter().map(|(_, index)| index).collect()
 }
 
+/// Those of this interpreter.
 fn slots_since(generation: i64, wanted: impl Fn(slot::State) -> bool) -> Vec<u32> {
-    let since = beginning(generation);
-    let found = slot::all().filter(|(_, slot)| wanted(slot.state()) && slot.order.load(Relaxed) >= since.max(1));
+    let (since, here) = (beginning(generation), interpreter::here());
+    let is_wanted = |state: slot::State| state.interpreter == here && wanted(state);
+    let found = slot::all().filter(|(_, slot)| is_wanted(slot.state()) && slot.order.load(Relaxed) >= since.max(1));
     in_order(found.map(|(index, slot)| (slot.order.load(Relaxed), index)).collect())
 }
 
@@ -186,7 +185,7 @@ pub struct Handle {
 }
 
 pub fn handle(index: u32) -> Handle {
-    let Some(slot) = slot::get(index) else {
+    let Some(slot) = slot_of_here(index) else {
         return Handle { id: 0, is_closed: true, raw_data_size: -1, story: String::new() };
     };
     let copies = slot.look_at_extra(|extra| extra.map_or(0, Extra::size_of_copies));
@@ -204,11 +203,16 @@ pub fn handle(index: u32) -> Handle {
 /// # Safety
 /// The caller holds the interpreter.
 pub unsafe fn object(index: u32) -> HPy {
-    match (layer(), slot::get(index)) {
-        // SAFETY: as this function's; Python sees handles of its interpreter.
+    match (layer(), slot_of_here(index)) {
+        // SAFETY: as this function's.
         (Some(layer), Some(slot)) => unsafe { object_of(layer, slot) },
         _ => HPy::NULL,
     }
+}
+
+/// A slot that this interpreter uses. One that Python has seen may have become another interpreter's since.
+fn slot_of_here(index: u32) -> Option<&'static Slot> {
+    slot::get(index).filter(|slot| slot.state().interpreter == interpreter::here())
 }
 
 fn line(what: &str, event: &Event) -> String {
@@ -257,7 +261,7 @@ pub(crate) unsafe fn object_of(layer: &Layer, slot: &Slot) -> HPy {
 pub unsafe fn force_close(index: u32) -> bool {
     /// One at a time.
     static CLOSING: Mutex<()> = Mutex::new(());
-    let (Some(layer), Some(slot)) = (layer(), slot::get(index)) else { return false };
+    let (Some(layer), Some(slot)) = (layer(), slot_of_here(index)) else { return false };
     let closing = CLOSING.lock().unwrap_or_else(PoisonError::into_inner);
     if !slot.state().open || slot.state().kind != Kind::Handle {
         return false;
@@ -277,26 +281,52 @@ pub enum Callback {
     InvalidBuilder,
 }
 
-/// Those that are set, by the number of their kind: handles of the inner context, or 0.
-static CALLBACKS: Mutex<[isize; 2]> = Mutex::new([0; 2]);
+/// One that is set: a handle of the inner context of an interpreter's layers.
+struct Callable {
+    interpreter: u16,
+    which: Callback,
+    handle: isize,
+}
 
-/// Sets or, with null, removes a callback.
-///
-/// # Safety
-/// The handle is of the inner context, and becomes ours; the caller holds the interpreter.
-pub unsafe fn set_callback(which: Callback, callable: HPy) {
-    let mut callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
-    let place = callbacks.get_mut(which as usize);
-    let old = place.map_or(callable._i, |place| core::mem::replace(place, callable._i));
-    // Closing it may run code that comes here.
-    drop(callbacks);
-    if let Some(layer) = layer().filter(|_| old != 0) {
-        // SAFETY: it was ours.
-        unsafe { ((*layer.inner).ctx_Close)(layer.inner, HPy { _i: old }) };
+static CALLBACKS: Mutex<Vec<Callable>> = Mutex::new(Vec::new());
+
+impl Callable {
+    fn is(&self, which: Callback) -> bool {
+        self.which == which && self.interpreter == interpreter::here()
     }
 }
 
-/// The callback for a misuse, as a handle of the inner context, which is the caller's.
+/// Sets or, with null, removes a callback of this interpreter.
+///
+/// # Safety
+/// The handle is of the context `inner`, and becomes ours; the caller holds the interpreter.
+pub unsafe fn set_callback(inner: *mut HPyContext, which: Callback, callable: HPy) {
+    let mut callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let old = callbacks.iter().position(|each| each.is(which)).map(|index| callbacks.swap_remove(index));
+    if !callable.is_null() {
+        callbacks.push(Callable { interpreter: interpreter::here(), which, handle: callable._i });
+    }
+    // Closing it may run code that comes here.
+    drop(callbacks);
+    if let Some(old) = old {
+        // SAFETY: it was ours.
+        unsafe { ((*inner).ctx_Close)(inner, HPy { _i: old.handle }) };
+    }
+}
+
+/// Removes this interpreter's callbacks, as it ends.
+///
+/// # Safety
+/// The caller holds the interpreter.
+unsafe fn forget_callbacks() {
+    let Some(layer) = layer() else { return };
+    for which in [Callback::InvalidHandle, Callback::InvalidBuilder] {
+        // SAFETY: as this function's.
+        unsafe { set_callback(layer.inner, which, HPy::NULL) };
+    }
+}
+
+/// This interpreter's callback for a misuse, as a handle of the inner context, which is the caller's.
 ///
 /// # Safety
 /// The caller holds the interpreter.
@@ -312,9 +342,9 @@ pub(crate) unsafe fn callback_for(inner: *mut HPyContext, misuse: Misuse) -> Opt
         _ => return None,
     };
     let callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
-    let value = callbacks.get(which as usize).copied().filter(|value| *value != 0)?;
+    let found = callbacks.iter().find(|each| each.is(which))?;
     // SAFETY: as this function's; it is kept as long as the lock is held.
-    Some(unsafe { ((*inner).ctx_Dup)(inner, HPy { _i: value }) })
+    Some(unsafe { ((*inner).ctx_Dup)(inner, HPy { _i: found.handle }) })
 }
 
 /// Calls a callback, and closes it.
@@ -326,7 +356,7 @@ pub(crate) unsafe fn call(inner: *mut HPyContext, callback: HPy) {
     unsafe {
         let result = ((*inner).ctx_CallTupleDict)(inner, callback, HPy::NULL, HPy::NULL);
         if result.is_null() {
-            eprintln!("HPy debug mode: the callback for invalid handles failed");
+            report::print("HPy debug mode: the callback for invalid handles failed");
             ((*inner).ctx_Err_WriteUnraisable)(inner, callback);
         } else {
             ((*inner).ctx_Close)(inner, result);
@@ -361,11 +391,13 @@ pub unsafe fn leaks(generation: i64) -> Vec<Leak> {
     }
     let leak = |report: Report, object| Leak { identifier: report.misuse.identifier(), text: report.text(), object };
     let in_slots = found.into_iter().map(|(misuse, slot, object)| leak(leak_report(misuse, slot), object));
-    in_slots.chain(open_buffers(generation).map(|report| leak(report, HPy::NULL))).collect()
+    let buffers = structs::open_buffers(beginning(generation));
+    in_slots.chain(buffers.iter().map(|buffer| leak(buffer_report(buffer), HPy::NULL))).collect()
 }
 
-fn open_buffers(generation: i64) -> impl Iterator<Item = Report> {
-    structs::open_buffers(beginning(generation)).into_iter().map(|detail| Report::new(Misuse::LeakedBuffer, detail))
+fn buffer_report(buffer: &structs::Buffer) -> Report {
+    let detail = format!("a buffer that {} filled has not been released", buffer.by.name);
+    Report { caller: buffer.by.name.clone(), ip: buffer.by.address + 1, ..Report::new(Misuse::LeakedBuffer, detail) }
 }
 
 fn leak_report(misuse: Misuse, slot: &Slot) -> Report {
@@ -383,23 +415,37 @@ fn leak_report(misuse: Misuse, slot: &Slot) -> Report {
     report
 }
 
-/// Records everything that is still open, and gives the summary: for the end of a program.
+/// Records everything that is still open in this interpreter, and gives the summary: for its end.
 ///
 /// # Safety
 /// The caller holds the interpreter.
 pub unsafe fn finish() -> Option<String> {
-    let in_slots = left_open(0).map(|(misuse, _, slot)| leak_report(misuse, slot));
-    for report in in_slots.chain(open_buffers(0)) {
-        policy::record(&report);
+    for (misuse, _, slot) in left_open(0) {
+        policy::record(&leak_report(misuse, slot));
+    }
+    // What an object of Python holds is nobody's leak: many live until the end.
+    let buffers = structs::open_buffers(0);
+    let objects: Vec<_> = buffers.iter().map(|buffer| buffer.object).collect();
+    if let Some(layer) = layer().filter(|_| !objects.is_empty()) {
+        // SAFETY: as this function's; the objects are alive.
+        let held = unsafe { (layer.host.holds_buffers)(&objects) };
+        for (buffer, _) in buffers.iter().zip(held).filter(|(_, held)| !held) {
+            policy::record(&buffer_report(buffer));
+        }
+    }
+    if interpreter::are_several() {
+        // SAFETY: as this function's.
+        unsafe { forget_callbacks() };
     }
     let mut text = take_reports();
     text.extend(policy::summary());
     (!text.is_empty()).then(|| text.join("\n"))
 }
 
-/// The first layer there is.
+/// A layer of this interpreter.
 pub(crate) fn layer() -> Option<&'static Layer> {
-    LAYERS.lock().unwrap_or_else(PoisonError::into_inner).first().copied()
+    let here = interpreter::here();
+    layers().iter().find(|layer| layer.interpreter == here).copied()
 }
 
 /// Something read or wrote a copy of a string that it must not: reports it, and ends the process.
@@ -431,6 +477,6 @@ pub(crate) unsafe fn fault(address: usize, write: Option<bool>, ip: usize) -> ! 
         }
     }
     policy::record(&report);
-    eprintln!("{}", report.text());
+    report::print(report.text());
     std::process::abort()
 }

@@ -11,6 +11,7 @@
 //! * `sites` learns which struct is whose.
 //! * `fields` and `structs` follow HPyFields, HPyGlobals and the structs they lie in; `memory` has copies of strings that can be locked.
 //! * A misuse becomes a report (`trouble`, [`report`]), with places in the source, and what happens then is up to [`policy`].
+//! * What is kept belongs to an `interpreter`.
 //! * [`inspect`] is for the Python side.
 //!
 //! Nothing here may panic in a way that reaches C: the profile aborts on a panic, and no code relies on one.
@@ -27,6 +28,7 @@ mod fields;
 mod functions;
 mod hash;
 pub mod inspect;
+mod interpreter;
 mod memory;
 pub mod policy;
 pub mod report;
@@ -39,10 +41,10 @@ mod trouble;
 
 use core::ffi::CStr;
 use core::ptr::null_mut;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use hpy_abi::*;
-use hpy_layer::names;
+use hpy_layer::{fork, names};
 
 hpy_layer::record_calls!();
 
@@ -69,6 +71,9 @@ pub struct Host {
     pub warn: unsafe fn(text: &str),
     /// The same number for each handle to an object.
     pub identity: unsafe fn(object: HPy) -> usize,
+    /// Which of these objects, given by their identities, have buffers that other objects of Python hold, such as memoryviews. Runs no code
+    /// of others, and keeps a pending exception.
+    pub holds_buffers: unsafe fn(objects: &[usize]) -> Vec<bool>,
     /// Whether there is an object at this address. Looks carefully: it may be any number.
     pub is_object: unsafe fn(address: isize) -> bool,
     /// Quickly: what tells the object's type from others, and what tells whether the place was given to another type since.
@@ -90,6 +95,8 @@ pub(crate) struct Layer {
     pub host: &'static Host,
     /// How many layers lie over this one.
     pub level: usize,
+    /// Whose context it lies over.
+    pub interpreter: u16,
     /// With the constants, and without a frame.
     table: HPyContext,
     /// What binaries are initialised with.
@@ -113,27 +120,49 @@ impl Layer {
 
 static LAYERS: Mutex<Vec<&'static Layer>> = Mutex::new(Vec::new());
 
+pub(crate) fn layers() -> MutexGuard<'static, Vec<&'static Layer>> {
+    LAYERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Layer {
+    /// The same for the interpreter that runs: a binary's trampolines have one context for all of them.
+    #[inline(always)]
+    pub fn here(&'static self) -> &'static Layer {
+        if interpreter::are_several() { self.of_interpreter(interpreter::here()) } else { self }
+    }
+
+    #[cold]
+    fn of_interpreter(&'static self, interpreter: u16) -> &'static Layer {
+        let is_it = |layer: &&&Layer| layer.interpreter == interpreter && layer.level == self.level;
+        layers().iter().find(is_it).copied().unwrap_or(self)
+    }
+}
+
 /// The context of debug mode over `inner`, for binaries (level 0) or for another layer (level 1). Null with MemoryError set if there is
 /// no memory for it.
 ///
 /// # Safety
 /// `inner` is complete and stays; the caller holds the interpreter.
 pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize) -> *mut HPyContext {
-    static FAULTS: Once = Once::new();
-    FAULTS.call_once(|| memory::install(inspect::fault));
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        memory::install(inspect::fault);
+        fork::register(&AT_FORK);
+    });
     slot::PARALLEL.store(host.is_parallel, core::sync::atomic::Ordering::Relaxed);
     // SAFETY: as this function's.
-    inspect::note_interpreter(unsafe { (host.interpreter)() });
-    let mut layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let interpreter = interpreter::note(unsafe { (host.interpreter)() });
+    let mut layers = layers();
     if let Some(layer) = layers.iter().find(|layer| layer.inner == inner && layer.level == level) {
         return layer.outer;
     }
     let table = runtime::context::<Debug>(NAME, null_mut());
     // The outermost layer tells those below where calls come from.
     let table = if level == 0 { record::recording(table) } else { table };
-    let layer = Box::leak(Box::new(Layer { inner, host, level, table, outer: null_mut() }));
+    let layer = Box::leak(Box::new(Layer { inner, host, level, interpreter, table, outer: null_mut() }));
     // SAFETY: as this function's.
     if !unsafe { open_constants(layer) } {
+        drop(layers);
         // SAFETY: as above.
         unsafe { ((*inner).ctx_Err_NoMemory)(inner) };
         return null_mut();
@@ -147,6 +176,14 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize)
         (*layer).outer
     }
 }
+
+static AT_FORK: fork::Handlers = fork::Handlers {
+    take: || [policy::locks(), inspect::locks(), summary::locks()].into_iter().flatten().collect(),
+    child: || {
+        thread::others_are_gone();
+        slot::others_are_gone();
+    },
+};
 
 /// Gives the constants handles of their own.
 unsafe fn open_constants(layer: &mut Layer) -> bool {

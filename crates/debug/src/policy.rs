@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
 use crate::autogen_misuses::Misuse;
+use crate::interpreter;
 use crate::report::Report;
+use hpy_layer::fork::Held;
 
 const GRAMMAR: &str = "HPY_DEBUG is a list, separated by commas, of: raise, abort, warn or ignore for all misuses; \
     D006=ACTION for one of them, also D006=collect; suppress=FUNCTION or suppress=FUNCTION:D006, where FUNCTION is \
@@ -81,7 +83,7 @@ pub struct Settings {
     single: Vec<(Misuse, Action)>,
     suppressions: Vec<Suppression>,
     json: Option<PathBuf>,
-    traces: usize,
+    traces: Option<usize>,
     summary: bool,
     all_strings: bool,
 }
@@ -118,7 +120,9 @@ impl Settings {
         match name {
             "json" if value.is_empty() => return Err("the path is missing".to_owned()),
             "json" => self.json = Some(value.into()),
-            "traces" => self.traces = value.parse().map_err(|_| format!("'{value}' is not a number of frames"))?,
+            "traces" => {
+                self.traces = Some(value.parse().map_err(|_| format!("'{value}' is not a number of frames"))?);
+            }
             "strings" if value == "all" => self.all_strings = true,
             "strings" => return Err("strings can be 'all', or be left out".to_owned()),
             "suppress" => self.suppressions.push(suppression(value)?),
@@ -147,8 +151,8 @@ impl Settings {
         self.suppressions.iter().any(|suppression| suppression.covers(misuse, caller))
     }
 
-    /// How many frames of the C stack to remember at each open and close.
-    pub fn traces(&self) -> usize {
+    /// How many frames of the C stack to remember at each open and close, if that is said.
+    pub fn traces(&self) -> Option<usize> {
         self.traces
     }
 
@@ -191,8 +195,17 @@ struct State {
 
 static STATE: LazyLock<RwLock<State>> = LazyLock::new(RwLock::default);
 static OVERRIDE: RwLock<Option<Action>> = RwLock::new(None);
-/// The first report for each misuse and place, with the number of all of them.
-static COUNTED: Mutex<BTreeMap<(u8, usize), Report>> = Mutex::new(BTreeMap::new());
+/// The first report for each interpreter, misuse and place, with the number of all of them.
+static COUNTED: Mutex<BTreeMap<(u16, u8, usize), Report>> = Mutex::new(BTreeMap::new());
+
+/// The locks of this module, for a fork.
+pub fn locks() -> Vec<Held> {
+    vec![
+        Box::new(STATE.write().unwrap_or_else(PoisonError::into_inner)),
+        Box::new(OVERRIDE.write().unwrap_or_else(PoisonError::into_inner)),
+        Box::new(COUNTED.lock().unwrap_or_else(PoisonError::into_inner)),
+    ]
+}
 
 /// Replaces the settings, and opens the log. If that fails all stays as it was.
 pub fn configure(text: &str) -> Result<(), String> {
@@ -235,7 +248,10 @@ pub fn record(report: &Report) -> Action {
     log(report);
     let count = |first: &mut Report| first.count = first.count.saturating_add(report.count);
     let mut counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
-    counted.entry((report.misuse as u8, report.ip)).and_modify(count).or_insert_with(|| report.clone());
+    counted
+        .entry((report.interpreter, report.misuse as u8, report.ip))
+        .and_modify(count)
+        .or_insert_with(|| report.clone());
     action
 }
 
@@ -252,9 +268,12 @@ fn log(report: &Report) {
     }
 }
 
-/// What to tell at exit, if anything: a line for each misuse and place, the most frequent first.
+/// What to tell when this interpreter ends, if anything: a line for each misuse and place, the most frequent first.
 pub fn summary() -> Option<String> {
-    let mut reports: Vec<Report> = COUNTED.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+    let here = interpreter::here();
+    let counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut reports: Vec<Report> = counted.values().filter(|report| report.interpreter == here).cloned().collect();
+    drop(counted);
     if reports.is_empty() {
         return settings().summary().then(|| "HPy's debug mode found nothing.".to_owned());
     }
@@ -302,7 +321,7 @@ mod tests {
         assert_eq!(action(&settings, Misuse::LeakedHandle, "mod.f"), Action::Collect);
         assert_eq!(
             (settings.traces(), settings.json(), settings.summary(), settings.all_strings()),
-            (0, None, false, false)
+            (None, None, false, false)
         );
     }
 
@@ -332,7 +351,7 @@ mod tests {
     fn values() {
         let settings = parse("json=/tmp/a=b c.jsonl , traces=12, summary, strings=all");
         assert_eq!(settings.json(), Some(Path::new("/tmp/a=b c.jsonl")));
-        assert_eq!((settings.traces(), settings.summary(), settings.all_strings()), (12, true, true));
+        assert_eq!((settings.traces(), settings.summary(), settings.all_strings()), (Some(12), true, true));
     }
 
     #[test]

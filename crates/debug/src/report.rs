@@ -1,8 +1,10 @@
 //! What is told about a misuse: for people ([`Report::text`]) and for programs ([`Report::json`]).
 
 use std::fmt::{Display, Write as _};
+use std::io::Write as _;
 
 use crate::autogen_misuses::Misuse;
+use crate::interpreter;
 use crate::policy::Action;
 use hpy_layer::place::{self, Place};
 
@@ -50,6 +52,8 @@ pub struct Report {
     pub count: u32,
     /// The function answers it with an exception of its own.
     pub is_refused: bool,
+    /// The interpreter that it was found in.
+    pub interpreter: u16,
 }
 
 impl Report {
@@ -68,6 +72,7 @@ impl Report {
             stack: Vec::new(),
             count: 1,
             is_refused: false,
+            interpreter: interpreter::here(),
         }
     }
 
@@ -178,6 +183,11 @@ fn whereabouts(caller: &str, ip: usize) -> String {
         ("", ip) => place::describe(ip),
         (caller, ip) => format!("{caller}, at {}", place::describe(ip)),
     }
+}
+
+/// Writes a text for people to stderr. If it is closed or full, nobody reads it, and that is nobody's fault.
+pub fn print(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The frames of a stack, each with its number, each in a line.

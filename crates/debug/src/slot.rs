@@ -48,9 +48,10 @@ const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
 
 // The word: generation, kind, whether it is open, thread, interpreter.
 const KIND_SHIFT: u32 = 28;
-const OPEN: u64 = 1 << 32;
-const THREAD_SHIFT: u32 = 36;
-const INTERPRETER_SHIFT: u32 = 52;
+const KIND_MASK: u64 = 7;
+const OPEN: u64 = 1 << 31;
+const THREAD_SHIFT: u32 = 32;
+const INTERPRETER_SHIFT: u32 = 48;
 
 /// 64 bytes, aligned so that each has a cache line of its own.
 #[repr(C, align(64))]
@@ -180,7 +181,7 @@ impl Slot {
         let word = self.word.load(Acquire);
         State {
             generation: (word & (GENERATIONS - 1)) as u32,
-            kind: *KINDS.get((word >> KIND_SHIFT & 0xF) as usize).unwrap_or(&Kind::Free),
+            kind: *KINDS.get((word >> KIND_SHIFT & KIND_MASK) as usize).unwrap_or(&Kind::Free),
             open: word & OPEN != 0,
             thread: (word >> THREAD_SHIFT & 0xFFFF) as u16,
             interpreter: (word >> INTERPRETER_SHIFT) as u16,
@@ -223,7 +224,7 @@ impl Slot {
         self.closer.store(closer, Relaxed);
         let word = self.word.load(Relaxed);
         self.word.store(word & !OPEN, Release);
-        word >> KIND_SHIFT & 0xF == Kind::Argument as u64
+        word >> KIND_SHIFT & KIND_MASK == Kind::Argument as u64
     }
 
     /// Makes old tokens of a closed slot stale. False if it has had all its generations and is not to be used any more.
@@ -249,7 +250,7 @@ pub struct Place(u64);
 
 impl Place {
     pub fn new(thread: u16, interpreter: u16) -> Place {
-        Place(u64::from(thread) << THREAD_SHIFT | u64::from(interpreter & 0xFFF) << INTERPRETER_SHIFT)
+        Place(u64::from(thread) << THREAD_SHIFT | u64::from(interpreter) << INTERPRETER_SHIFT)
     }
 
     pub fn interpreter(self) -> u16 {
@@ -302,6 +303,15 @@ pub fn allocate() -> Option<(u32, &'static Slot)> {
         }
     }
     get(index as u32).map(|slot| (index as u32, slot))
+}
+
+/// In the child of a fork, nobody holds a slot any more.
+pub fn others_are_gone() {
+    if PARALLEL.load(Relaxed) {
+        for (_, slot) in all() {
+            slot.held.store(0, Relaxed);
+        }
+    }
 }
 
 /// All slots there are.

@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::ffi::{c_int, c_void};
 use core::mem::transmute;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,7 +16,7 @@ use crate::hash::Map;
 use crate::slot::{self, Kind};
 use crate::thread::{FORBIDDEN, TRAVERSING, Thread};
 use crate::trouble::Trouble;
-use crate::{Layer, fields, inspect, summary};
+use crate::{Layer, fields, inspect, interpreter, summary};
 use hpy_layer::names::{self, Function};
 use hpy_layer::place;
 
@@ -32,14 +32,23 @@ pub struct Type {
     base: Option<&'static Type>,
     /// Where it has HPyMember_OBJECT attributes.
     members: Vec<usize>,
-    /// Its instances' fields are followed: it has a tp_traverse, and we are told when an instance goes.
+    /// It or a base has a tp_traverse.
+    pub is_visited: bool,
+    /// Its instances' fields are followed: it has a tp_traverse that goes through us, and we are told when an instance goes.
     pub followed: bool,
+    /// In the pool, of its own functions.
+    place: Option<usize>,
 }
 
 impl Type {
     /// Whether it is `other`, or one of its bases is.
     pub fn derives_from(&self, other: &Type) -> bool {
         core::ptr::eq(self, other) || self.base.is_some_and(|base| base.derives_from(other))
+    }
+
+    /// The type or the nearest of its bases that has this place in the pool.
+    fn at(&'static self, place: usize) -> Option<&'static Type> {
+        if self.place == Some(place) { Some(self) } else { self.base?.at(place) }
     }
 }
 
@@ -51,24 +60,31 @@ struct Known {
     by_identity: Map<usize, (usize, &'static Type)>,
     /// Where HPyMember_OBJECT attributes lie in their structs: Python stores to these fields.
     member_offsets: HashSet<usize>,
-    /// The structs of live objects whose fields are followed: beginning and size.
-    live: BTreeMap<usize, usize>,
+    /// The structs of live objects whose fields are followed, by their beginning.
+    live: BTreeMap<usize, &'static Type>,
     /// What has been told, so that it is told once.
     told: HashSet<(usize, usize)>,
     /// Buffers that have been filled and not yet released, of types that want to know.
     buffers: Vec<Buffer>,
     /// The HPy_bf_getbuffer functions of those types.
     fillers: HashSet<usize>,
-    /// Specs whose definitions have been replaced, by where they were and what was in them.
-    replaced: HashMap<(usize, Vec<usize>), usize>,
+    /// Specs whose definitions have been replaced, by where they were and what was in them: the place in the pool, and the address of
+    /// what replaces them.
+    replaced: HashMap<(usize, Vec<usize>), (usize, usize)>,
+    /// The places of the pool that are in use, by the functions that are called there.
+    places: HashMap<[usize; 2], usize>,
 }
 
-struct Buffer {
-    object: usize,
+#[derive(Clone)]
+pub struct Buffer {
+    /// The identity of the one whose buffer it is, which is alive as long as it is not released.
+    pub object: usize,
     memory: usize,
     internal: usize,
     order: u64,
-    by: &'static Function,
+    /// Filled it.
+    pub by: &'static Function,
+    interpreter: u16,
 }
 
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
@@ -95,19 +111,47 @@ fn with_flags<T>(thread: &Thread, flags: u32, run: impl FnOnce() -> T) -> T {
     result
 }
 
-/// How many types can be followed at the same time; of further ones, tp_traverse and tp_destroy are called without us.
+/// How many different pairs of a tp_traverse and a tp_destroy are called through us; further ones are called without, and the fields of
+/// those types are not followed.
 const POOL: usize = 1024;
 
+/// Functions of extensions, which any number of types may have.
 struct Place {
-    of: AtomicPtr<Type>,
+    /// The type that has them, as long as there is but one.
+    only: AtomicPtr<Type>,
+    are_several: AtomicBool,
     traverse: AtomicUsize,
     destroy: AtomicUsize,
 }
 
 static PLACES: [Place; POOL] = [const {
-    Place { of: AtomicPtr::new(core::ptr::null_mut()), traverse: AtomicUsize::new(0), destroy: AtomicUsize::new(0) }
+    Place {
+        only: AtomicPtr::new(null_mut()),
+        are_several: AtomicBool::new(false),
+        traverse: AtomicUsize::new(0),
+        destroy: AtomicUsize::new(0),
+    }
 }; POOL];
-static USED: AtomicUsize = AtomicUsize::new(0);
+
+impl Place {
+    /// A type has these functions.
+    fn serves(&self, of: &'static Type) {
+        let of = core::ptr::from_ref(of).cast_mut();
+        let known = self.only.compare_exchange(null_mut(), of, AcqRel, Acquire).unwrap_or_else(|known| known);
+        if !known.is_null() && known != of {
+            self.are_several.store(true, Release);
+        }
+    }
+
+    /// The type with these functions that a struct is an instance's of, if that is known.
+    fn type_of(&self, number: usize, data: usize) -> Option<&'static Type> {
+        if !self.are_several.load(Acquire) {
+            // SAFETY: null or a type, which is never freed.
+            return unsafe { self.only.load(Acquire).as_ref() };
+        }
+        with(|known| known.live.get(&data).copied())?.at(number)
+    }
+}
 
 type Destroy = unsafe extern "C" fn(*mut c_void);
 type Traverse = unsafe extern "C" fn(*mut c_void, HPyFunc_visitproc, *mut c_void) -> c_int;
@@ -140,7 +184,7 @@ unsafe extern "C" fn destroy<const N: usize>(data: *mut c_void) {
 
 unsafe extern "C" fn traverse<const N: usize>(data: *mut c_void, visit: HPyFunc_visitproc, arg: *mut c_void) -> c_int {
     // SAFETY: as above.
-    unsafe { traverse_at(&PLACES[N], data, visit, arg) }
+    unsafe { traverse_at(N, data, visit, arg) }
 }
 
 unsafe fn destroy_at(place: &Place, data: *mut c_void) {
@@ -165,13 +209,14 @@ struct Visiting {
     function: usize,
 }
 
-unsafe fn traverse_at(place: &Place, data: *mut c_void, visit: HPyFunc_visitproc, arg: *mut c_void) -> c_int {
-    // SAFETY: the place holds the extension's function and its type; the runtime passes the struct of an instance.
+unsafe fn traverse_at(number: usize, data: *mut c_void, visit: HPyFunc_visitproc, arg: *mut c_void) -> c_int {
+    let place = &PLACES[number];
+    // SAFETY: the place holds the extension's function; the runtime passes the struct of an instance.
     unsafe {
-        let (Some(real), Some(of)) =
-            (transmute::<usize, HPyFunc_traverseproc>(place.traverse.load(Acquire)), place.of.load(Acquire).as_ref())
-        else {
-            return 0;
+        let Some(real) = transmute::<usize, HPyFunc_traverseproc>(place.traverse.load(Acquire)) else { return 0 };
+        let Some(of) = place.type_of(number, data.addr()) else {
+            // An instance without any field that has been stored to.
+            return traversing(Thread::here(), || real(data, visit, arg));
         };
         // The structs of the base are visited by the base's function, whose fields this one need not see.
         let full: Vec<_> = fields::full(data.addr());
@@ -301,11 +346,14 @@ pub unsafe fn prepare(spec: &HPyType_Spec) -> (HPyType_Spec, Option<usize>) {
         content.extend(functions);
         // A spec that is used again gets the same replacement, so that the runtime recognises it.
         let key = (spec.defines.addr(), content);
-        if let Some(place) = with(|known| known.replaced.get(&key).copied()) {
-            copy.defines = core::ptr::with_exposed_provenance_mut(REPLACED[place].load(Acquire));
+        if let Some((place, defines)) = with(|known| known.replaced.get(&key).copied()) {
+            copy.defines = core::ptr::with_exposed_provenance_mut(defines);
             return (copy, Some(place));
         }
-        let place = USED.fetch_add(1, Relaxed);
+        let place = with(|known| {
+            let next = known.places.len();
+            *known.places.entry(functions).or_insert(next)
+        });
         let Some(entry) = PLACES.get(place) else { return (copy, None) };
         entry.traverse.store(functions[0], Release);
         entry.destroy.store(functions[1], Release);
@@ -331,10 +379,28 @@ pub unsafe fn prepare(spec: &HPyType_Spec) -> (HPyType_Spec, Option<usize>) {
         }
         defines.push(core::ptr::null_mut());
         copy.defines = Box::leak(defines.into_boxed_slice()).as_mut_ptr();
-        REPLACED[place].store(copy.defines.expose_provenance(), Release);
-        with(|known| known.replaced.insert(key, place));
+        with(|known| known.replaced.insert(key, (place, copy.defines.expose_provenance())));
         (copy, Some(place))
     }
+}
+
+/// Whether definitions have an HPy_tp_traverse.
+unsafe fn has_traverse(defines: *mut *mut HPyDef) -> bool {
+    let mut next = defines;
+    // SAFETY: the list is null or ends with null; the kind says which part of the union is in use.
+    unsafe {
+        while !next.is_null() && !(*next).is_null() {
+            let define = &**next;
+            if define.kind == HPyDef_Kind_Slot
+                && define.u.slot.slot == HPy_tp_traverse
+                && define.u.slot.r#impl.is_some()
+            {
+                return true;
+            }
+            next = next.add(1);
+        }
+    }
+    false
 }
 
 /// Where definitions have HPyMember_OBJECT attributes.
@@ -356,9 +422,6 @@ unsafe fn members(defines: *mut *mut HPyDef) -> Vec<usize> {
     offsets
 }
 
-/// The definitions in place of an extension's, by the place in the pool.
-static REPLACED: [AtomicUsize; POOL] = [const { AtomicUsize::new(0) }; POOL];
-
 /// The type has been made.
 ///
 /// # Safety
@@ -373,7 +436,8 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
         });
         let base_size = base.map_or(0, |base| base.size);
         let own = spec.basicsize.max(0) as usize;
-        let followed = place.is_some_and(|place| PLACES[place].traverse.load(Relaxed) != 0);
+        let is_visited = has_traverse(spec.defines);
+        let followed = is_visited && place.is_some();
         let of = Type {
             name: names::text(spec.name),
             size: if own == 0 { base_size } else { own },
@@ -381,7 +445,9 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
             base,
             shape: spec.builtin_shape,
             members: members(spec.defines),
+            is_visited: is_visited || base.is_some_and(|base| base.is_visited),
             followed: followed || base.is_some_and(|base| base.followed),
+            place,
         };
         // Types are made from few specs, however many they are.
         let of = with(|known| match known.types.get(&of) {
@@ -393,7 +459,7 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
             }
         });
         if let Some(place) = place {
-            PLACES[place].of.store(core::ptr::from_ref(of).cast_mut(), Release);
+            PLACES[place].serves(of);
         }
         let host = &call.layer().host;
         let (identity, mark) = ((host.identity)(inner), (host.type_mark)(inner));
@@ -528,8 +594,8 @@ pub unsafe fn of(call: Call, object: HPy) -> Option<(&'static Type, usize)> {
 }
 
 /// An object's struct is alive, and its fields are followed.
-pub fn is_alive(data: usize, size: usize) {
-    with(|known| known.live.insert(data, size));
+pub fn is_alive(data: usize, of: &'static Type) {
+    with(|known| known.live.insert(data, of));
 }
 
 /// Whether one of the objects that the thread has open handles to satisfies a condition on its type and struct. Slow.
@@ -543,7 +609,7 @@ pub unsafe fn any_open(call: Call, mut condition: impl FnMut(&Type, usize) -> bo
         // SAFETY: the handle is open, and stays so while this thread looks.
         is_handle
             && state.open
-            && state.thread == call.thread.id
+            && call.is_here(state)
             && unsafe { of(call, HPy { _i: slot.inner.load(Relaxed) }).is_some_and(|(of, data)| condition(of, data)) }
     })
 }
@@ -551,8 +617,8 @@ pub unsafe fn any_open(call: Call, mut condition: impl FnMut(&Type, usize) -> bo
 /// The live struct around an address.
 pub fn around(address: usize) -> Option<usize> {
     with(|known| {
-        let (start, size) = known.live.range(..=address).next_back()?;
-        (address < start + size).then_some(*start)
+        let (start, of) = known.live.range(..=address).next_back()?;
+        (address < start + of.size).then_some(*start)
     })
 }
 
@@ -562,7 +628,8 @@ pub fn around(address: usize) -> Option<usize> {
 /// The struct is alive and as large as the type says.
 pub unsafe fn member_holds(of: &Type, data: usize, value: isize) -> bool {
     let offsets: Vec<_> = with(|known| known.member_offsets.iter().copied().collect());
-    offsets.into_iter().filter(|offset| offset + size_of::<isize>() <= of.size).any(|offset| {
+    let is_inside = |offset: &usize| offset.checked_add(size_of::<isize>()).is_some_and(|end| end <= of.size);
+    offsets.into_iter().filter(is_inside).any(|offset| {
         // SAFETY: as this function's; the offset is inside.
         unsafe { core::ptr::with_exposed_provenance::<isize>(data + offset).read_unaligned() == value }
     })
@@ -606,7 +673,8 @@ pub unsafe fn opened_buffer(layer: &Layer, object: HPy, buffer: &HPy_buffer, by:
     let (memory, internal) = (buffer.buf.addr(), buffer.internal.addr());
     with(|known| {
         if known.fillers.contains(&by.address) {
-            known.buffers.push(Buffer { object, memory, internal, order: Thread::here().next_order(), by });
+            let order = Thread::here().next_order();
+            known.buffers.push(Buffer { object, memory, internal, order, by, interpreter: layer.interpreter });
         }
     });
 }
@@ -626,10 +694,11 @@ pub unsafe fn released_buffer(layer: &Layer, object: HPy, buffer: &HPy_buffer) -
     })
 }
 
-/// Buffers that were filled since, and have not been released: in words.
-pub fn open_buffers(since: u64) -> Vec<String> {
+/// Buffers of this interpreter that were filled since, and have not been released.
+pub fn open_buffers(since: u64) -> Vec<Buffer> {
+    let here = interpreter::here();
     with(|known| {
-        let open = known.buffers.iter().filter(|buffer| buffer.order >= since);
-        open.map(|buffer| format!("a buffer that {} filled has not been released", buffer.by.name)).collect()
+        let open = known.buffers.iter().filter(|buffer| buffer.order >= since && buffer.interpreter == here);
+        open.cloned().collect()
     })
 }

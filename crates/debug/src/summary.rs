@@ -11,6 +11,7 @@ use crate::Layer;
 use crate::slot::{Kind, Slot};
 use crate::structs::Type;
 use crate::thread::Thread;
+use hpy_layer::fork::Held;
 
 /// Kept for each thread; more than the handles whose stories are.
 const KEPT: usize = 2048;
@@ -59,20 +60,26 @@ pub struct KnownType {
 
 /// Of one thread.
 pub struct Tales {
-    tales: Box<[Tale; KEPT]>,
+    tales: Box<[Tale]>,
     next: usize,
-    types: Box<[KnownType; TYPES]>,
+    types: Box<[KnownType]>,
 }
 
 impl Default for Tales {
     fn default() -> Tales {
-        let (tales, types) = (Box::new([Tale::default(); KEPT]), Box::new([KnownType::default(); TYPES]));
-        Tales { tales, next: 0, types }
+        // Made on the heap: the stack of a thread may be smaller than this.
+        let (tales, types) = (vec![Tale::default(); KEPT], vec![KnownType::default(); TYPES]);
+        Tales { tales: tales.into_boxed_slice(), next: 0, types: types.into_boxed_slice() }
     }
 }
 
 /// Names of types, each once.
 static NAMES: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// The lock of this module, for a fork.
+pub fn locks() -> Vec<Held> {
+    vec![Box::new(NAMES.write().unwrap_or_else(PoisonError::into_inner))]
+}
 
 impl Tales {
     /// # Safety

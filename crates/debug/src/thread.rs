@@ -1,7 +1,8 @@
 //! Threads, and the contexts that their calls get.
 //!
 //! Each call of an extension's function gets a context of its own, for the length of that call: so a context that was kept is found
-//! out. They are used again in turn, much later.
+//! out. They are used again in turn, much later. Of the calls that have not ended, one is running: the last that began, unless a library
+//! such as greenlet has changed the stack since.
 
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::{null, null_mut};
@@ -17,7 +18,8 @@ use crate::report::Report;
 use crate::sites::Seen;
 use crate::slot::{self, Kind, Mark, Place, Slot, Token};
 use crate::summary::Tales;
-use crate::{inspect, memory};
+use crate::{inspect, interpreter, memory};
+use hpy_layer::idle::{Idle, Link};
 use hpy_layer::names::Function;
 use hpy_layer::owner::owner;
 
@@ -38,28 +40,64 @@ pub struct Frame {
     /// What the processor has in the register that tells threads apart.
     owner: AtomicUsize,
     layer: AtomicPtr<Layer>,
-    /// Null for the frame of a context that no call has.
+    /// The call around this one, or the one that ran before this one was resumed. Null for the frame of a context that no call has.
     outer: Cell<*const Frame>,
     function: AtomicPtr<Function>,
     pub context: Cell<*mut HPyContext>,
+    /// How many functions of the API are running that were called with the context.
+    inside: Cell<u32>,
     /// Handles that were open when the call began.
     pub open_before: Cell<isize>,
-    /// What the flags of the thread were outside.
-    flags_before: Cell<u32>,
+    /// While another call is the running one.
+    set_aside: Cell<SetAside>,
     /// A misuse has been raised in this call already.
     pub raised: Cell<bool>,
     /// The function of the API that failed last.
     pub failed: Cell<u16>,
 }
 
+/// What a thread has of the call that is running.
+#[derive(Clone, Copy, Default)]
+struct SetAside {
+    flags: u32,
+    /// Handles that the call has open.
+    open: isize,
+    place: Place,
+}
+
 impl Frame {
-    /// Whose call it is, if the calling thread is that one and it is its innermost.
+    /// Whose call it is, if the calling thread is that one and it is the call that is running there.
     #[inline(always)]
-    pub fn thread_if_current(&self) -> Option<&'static Thread> {
+    pub fn thread_if_current(&'static self) -> Option<&'static Thread> {
         // SAFETY: null or a thread, which is never freed.
         let thread = unsafe { self.thread.load(Relaxed).as_ref() }?;
-        let current = thread.current.load(Relaxed).cast_const() == core::ptr::from_ref(self);
-        (current && self.owner.load(Relaxed) == owner()).then_some(thread)
+        if self.owner.load(Relaxed) != owner() {
+            return None;
+        }
+        (thread.is_current(self) || self.was_resumed(thread)).then_some(thread)
+    }
+
+    /// Whether the call runs again, though it is not the last one that has begun: greenlets change the stack that is running, and do so
+    /// within a function of the API, as only these run Python code. A call that waits in such a function does not run.
+    #[cold]
+    fn was_resumed(&'static self, thread: &'static Thread) -> bool {
+        let runs = self.inside.get() == 0;
+        if runs {
+            thread.resume(self);
+        }
+        runs
+    }
+
+    /// A function of the API begins, called with this context.
+    #[inline(always)]
+    pub fn go_inside(&self) {
+        self.inside.set(self.inside.get() + 1);
+    }
+
+    /// It ends.
+    #[inline(always)]
+    pub fn come_out(&self) {
+        self.inside.set(self.inside.get() - 1);
     }
 
     /// None for a context that is not in use.
@@ -97,9 +135,14 @@ pub const TRAVERSING: u32 = 8;
 pub struct Thread {
     pub id: u16,
     place: Cell<Place>,
-    /// The innermost call.
+    /// The call that is running.
     pub current: AtomicPtr<Frame>,
+    /// Those of the running call, or of the thread outside of calls.
     pub flags: AtomicU32,
+    /// What it has outside of calls, while there is one.
+    outside: Cell<SetAside>,
+    /// For calls of the API with a context that no call has any more. Null until there is one.
+    stand_in: Cell<*const Block>,
     /// Handles that are open, without the arguments of calls.
     pub open: Cell<isize>,
     /// Leaves that have not been matched, as slot indices.
@@ -117,6 +160,7 @@ pub struct Thread {
     pub sites: Seen,
     /// Misuses that could not be raised where they were found.
     pub deferred: Mutex<Vec<Report>>,
+    next_idle: AtomicPtr<Thread>,
 }
 
 // SAFETY: cells are used by the thread itself, under its own eyes; the rest is atomic.
@@ -124,7 +168,14 @@ unsafe impl Sync for Thread {}
 // SAFETY: as above; it is handed from a thread that ended to one that starts.
 unsafe impl Send for Thread {}
 
-static IDLE: Mutex<Vec<&'static Thread>> = Mutex::new(Vec::new());
+/// Those of threads that have ended.
+static IDLE: Idle<Thread> = Idle::new();
+
+impl Link for Thread {
+    fn link(&self) -> &AtomicPtr<Thread> {
+        &self.next_idle
+    }
+}
 
 /// All threads there have been.
 static ALL: Mutex<Vec<&'static Thread>> = Mutex::new(Vec::new());
@@ -135,6 +186,17 @@ pub fn busy() -> Vec<u16> {
     let here = Thread::known().map(|thread| thread.id);
     let is_busy = |thread: &&&Thread| Some(thread.id) != here && !thread.current.load(Acquire).is_null();
     all.iter().filter(is_busy).map(|thread| thread.id).collect()
+}
+
+/// In the child of a fork, no other thread is in a call.
+pub fn others_are_gone() {
+    let here = Thread::known();
+    // Only threads that hold the interpreter have the lock, and the one that forked does.
+    if let Ok(all) = ALL.try_lock() {
+        for thread in all.iter().filter(|thread| here.is_none_or(|here| !core::ptr::eq(here, **thread))) {
+            thread.current.store(null_mut(), Relaxed);
+        }
+    }
 }
 
 static COUNT: AtomicU16 = AtomicU16::new(1);
@@ -203,10 +265,10 @@ struct Guard(&'static Thread);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        HERE.with(|here| here.set(null()));
+        let _ = HERE.try_with(|here| here.set(null()));
         self.0.current.store(null_mut(), Relaxed);
         self.0.flags.store(0, Relaxed);
-        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
+        IDLE.push(self.0);
     }
 }
 
@@ -229,13 +291,14 @@ impl Thread {
 
     #[cold]
     fn start() -> &'static Thread {
-        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let thread = idle.unwrap_or_else(|| {
+        let thread = IDLE.pop().unwrap_or_else(|| {
             let thread: &'static Thread = Box::leak(Box::new(Thread {
                 id: COUNT.fetch_add(1, Relaxed),
                 place: Cell::default(),
                 current: AtomicPtr::new(null_mut()),
                 flags: AtomicU32::new(0),
+                outside: Cell::default(),
+                stand_in: Cell::new(null()),
                 open: Cell::new(0),
                 left: UnsafeCell::default(),
                 frames: UnsafeCell::default(),
@@ -245,11 +308,12 @@ impl Thread {
                 tales: UnsafeCell::default(),
                 sites: Seen::default(),
                 deferred: Mutex::default(),
+                next_idle: AtomicPtr::new(null_mut()),
             }));
             ALL.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
             thread
         });
-        thread.set_interpreter(0);
+        thread.set_interpreter(interpreter::here());
         // At the end of a thread there are no thread locals; such a one is not given back.
         let _ = HERE.try_with(|here| here.set(thread));
         let _ = GUARD.try_with(|guard| guard.set(Some(Guard(thread))));
@@ -271,6 +335,11 @@ impl Thread {
         unsafe { self.current.load(Relaxed).as_ref() }
     }
 
+    #[inline(always)]
+    fn is_current(&self, frame: &Frame) -> bool {
+        self.current.load(Relaxed).cast_const() == core::ptr::from_ref(frame)
+    }
+
     /// A context for a call, with its frame, which becomes the current one.
     #[inline(always)]
     pub fn push(&self, layer: &'static Layer, function: &'static Function) -> &'static Frame {
@@ -283,12 +352,13 @@ impl Thread {
         if frame.layer.load(Relaxed).cast_const() != core::ptr::from_ref(layer) {
             block.belong_to(layer);
         }
+        self.set_aside();
         frame.thread.store(core::ptr::from_ref(self).cast_mut(), Relaxed);
         frame.owner.store(owner(), Relaxed);
         frame.outer.set(self.current.load(Relaxed));
         frame.function.store(core::ptr::from_ref(function).cast_mut(), Relaxed);
         frame.open_before.set(self.open.get());
-        frame.flags_before.set(self.flags.load(Relaxed));
+        frame.inside.set(0);
         frame.raised.set(false);
         frame.failed.set(slot::NOBODY);
         frame.ip.store(0, Relaxed);
@@ -297,17 +367,74 @@ impl Thread {
         frame
     }
 
-    /// Ends the current call.
+    /// Keeps what the thread has of the running call, which another one is about to follow.
+    #[inline(always)]
+    fn set_aside(&self) {
+        let current = self.current();
+        let open = self.open.get() - current.map_or(0, |frame| frame.open_before.get());
+        let set_aside = SetAside { flags: self.flags.load(Relaxed), open, place: self.place.get() };
+        current.map_or(&self.outside, |frame| &frame.set_aside).set(set_aside);
+    }
+
+    /// A call runs that may have been left in the middle, for another one, which may not have ended either.
+    #[inline(always)]
+    pub fn runs(&self, frame: &'static Frame) {
+        if !self.is_current(frame) {
+            self.resume(frame);
+        }
+    }
+
+    #[cold]
+    fn resume(&self, frame: &'static Frame) {
+        let Some(before) = self.current() else { return };
+        self.set_aside();
+        let mut inner = before;
+        // SAFETY: null or in a block, which is never freed.
+        while let Some(outer) = unsafe { inner.outer.get().as_ref() } {
+            if core::ptr::eq(outer, frame) {
+                inner.outer.set(frame.outer.get());
+                break;
+            }
+            inner = outer;
+        }
+        frame.outer.set(before);
+        let SetAside { flags, open, place } = frame.set_aside.get();
+        frame.open_before.set(self.open.get() - open);
+        self.flags.store(flags, Relaxed);
+        self.place.set(place);
+        self.current.store(core::ptr::from_ref(frame).cast_mut(), Relaxed);
+    }
+
+    /// Ends the call that is running.
     #[inline(always)]
     pub fn pop(&self, frame: &'static Frame) {
+        frame.thread.store(null_mut(), Relaxed);
         // After what has been closed in the call, for `busy`.
         self.current.store(frame.outer.get().cast_mut(), Release);
-        self.flags.store(frame.flags_before.get(), Relaxed);
+        let SetAside { flags, place, .. } = self.current().map_or(&self.outside, |outer| &outer.set_aside).get();
+        self.flags.store(flags, Relaxed);
+        self.place.set(place);
         // SAFETY: as in `push`; the frame is in a block behind its context.
         unsafe {
             let block = core::ptr::from_ref(frame).byte_sub(core::mem::offset_of!(Block, frame)).cast::<Block>();
             (*self.frames.get()).push_back(block);
         }
+    }
+
+    /// The frame for a call of the API that was made with a context which is not that of the running call: that one's, or one of no call.
+    #[cold]
+    pub fn stand_in(&self, layer: &'static Layer) -> &'static Frame {
+        let is_of = |frame: &Frame| frame.layer().is_some_and(|of| core::ptr::eq(of, layer));
+        if let Some(frame) = self.current().filter(|frame| is_of(frame)) {
+            return frame;
+        }
+        // SAFETY: null or a block, which is never freed.
+        let block = unsafe { self.stand_in.get().as_ref() }.unwrap_or_else(|| Block::new(layer));
+        self.stand_in.set(block);
+        if !is_of(&block.frame) {
+            block.belong_to(layer);
+        }
+        &block.frame
     }
 
     /// The next number in the order of openings and closings.
@@ -425,8 +552,9 @@ impl Block {
             outer: Cell::new(null()),
             function: AtomicPtr::new(null_mut()),
             context: Cell::new(null_mut()),
+            inside: Cell::new(0),
             open_before: Cell::new(0),
-            flags_before: Cell::new(0),
+            set_aside: Cell::default(),
             raised: Cell::new(false),
             failed: Cell::new(slot::NOBODY),
         };

@@ -9,7 +9,7 @@ use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::extra::Trace;
 use crate::policy::{self, Action};
-use crate::report::{Event, Report};
+use crate::report::{self, Event, Report};
 use crate::slot::{self, ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
 use crate::thread::{FORBIDDEN, Frame, LEFT, TRAVERSING, Thread};
 use crate::{Layer, call, inspect};
@@ -121,7 +121,7 @@ impl<'a> Trouble<'a> {
         let flags = self.thread.map_or(0, |thread| thread.flags.load(Relaxed));
         let stands_still = flags & TRAVERSING != 0 && slot::PARALLEL.load(Relaxed);
         // SAFETY: asks about the thread, and needs nothing.
-        !stands_still && unsafe { (self.layer.host.holds_interpreter)() }
+        flags & LEFT == 0 && !stands_still && unsafe { (self.layer.host.holds_interpreter)() }
     }
 
     /// What the object of a handle is, if it is there for sure.
@@ -132,7 +132,7 @@ impl<'a> Trouble<'a> {
         let inner = self.layer.inner;
         let state = slot.state();
         let is_elsewhere = self.thread.is_some_and(|thread| thread.place().interpreter() != state.interpreter);
-        if is_elsewhere && state.kind != Kind::Constant && slot::PARALLEL.load(Relaxed) {
+        if is_elsewhere && state.kind != Kind::Constant {
             return None;
         }
         // SAFETY: as this function's.
@@ -213,12 +213,12 @@ impl<'a> Trouble<'a> {
             // SAFETY: the thread may run Python code.
             unsafe { (self.layer.host.warn)(text) };
         } else {
-            eprintln!("{text}");
+            report::print(text);
         }
     }
 
     fn abort(&self, text: &str) -> ! {
-        eprintln!("{text}");
+        report::print(text);
         if self.can_look_at_python() {
             let message = last_words(self.report.misuse);
             // SAFETY: the text ends with NUL; the function prints it with Python's stack, and does not return.

@@ -3,10 +3,11 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr::null_mut;
 
+use hpy_abi::runtime::Global;
 use hpy_abi::{HPy, HPyContext, HPyField, HPyFunc_traverseproc, HPyGlobal, HPyModuleDef, HPyTracker};
 use hpy_cpython::handle::{to_handle, to_object};
 use hpy_cpython::module::Gil;
-use hpy_cpython::{context, lock, module, traverse_from_trampoline};
+use hpy_cpython::{CPython, context, global, interpreters, lock, module, traverse_from_trampoline};
 use pyo3_ffi::{PyModuleDef_Init, PyObject, visitproc};
 
 /// What `PyInit_NAME` returns, which CPython keeps; null with an exception set.
@@ -19,7 +20,8 @@ pub unsafe extern "C" fn _HPyModule_Init(
     let gil = if gil_not_used == 0 { Gil::Used } else { Gil::NotUsed };
     // SAFETY: the binary's context and definition, which stay.
     unsafe {
-        match context::fill_constants_only(ctx).and_then(|()| module::definition(ctx, def, gil)) {
+        let prepared = interpreters::refuse_own_gil().and_then(|()| context::fill_constants_only(ctx));
+        match prepared.and_then(|()| module::definition(ctx, def, gil)) {
             Ok(def) => PyModuleDef_Init(def),
             Err(_) => null_mut(),
         }
@@ -70,7 +72,21 @@ pub unsafe extern "C" fn _HPy_field_load(source_object: HPy, source_field: *cons
 
 /// `HPyGlobal_Load` where there is no GIL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn _HPy_global_load(global: *const HPyGlobal) -> HPy {
+pub unsafe extern "C" fn _HPy_global_load(variable: *const HPyGlobal) -> HPy {
     // SAFETY: the caller's global.
-    unsafe { to_handle(lock::load_global(global)) }
+    unsafe { global::load_shared(variable) }
+}
+
+/// `HPyGlobal_Load` where there are several interpreters.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _HPyGlobal_LoadHere(global: HPyGlobal) -> HPy {
+    // SAFETY: the value of the caller's global.
+    unsafe { CPython::ctx_Global_Load(null_mut(), global) }
+}
+
+/// The current interpreter's context, in place of the binary's own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _HPyContext_Here(ctx: *mut HPyContext) -> *mut HPyContext {
+    // SAFETY: the caller, a trampoline, holds an interpreter.
+    unsafe { interpreters::here(ctx) }
 }

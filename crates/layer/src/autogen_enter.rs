@@ -4,6 +4,7 @@
 //! Where the inner runtime calls functions of extensions.
 
 use crate::entry::{Entry, KEYWORDS};
+use crate::stack;
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::transmute;
 use hpy_abi::*;
@@ -11,6 +12,9 @@ use hpy_abi::*;
 unsafe extern "C" fn enter_varargs<E: Entry>(ctx: *mut HPyContext, self_: HPy, args: *const HPy, nargs: usize) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let self_ = entry.argument(self_, 0);
         let args = entry.arguments(args, nargs, HPy::NULL);
@@ -28,6 +32,9 @@ unsafe extern "C" fn enter_keywords<E: Entry>(
 ) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let self_ = entry.argument(self_, 0);
         let args = entry.arguments(args, nargs, kwnames);
@@ -40,6 +47,9 @@ unsafe extern "C" fn enter_keywords<E: Entry>(
 unsafe extern "C" fn enter_noargs<E: Entry>(ctx: *mut HPyContext, self_: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let self_ = entry.argument(self_, 0);
         let f = transmute::<HPyCFunction, HPyFunc_noargs>(entry.function()).unwrap_unchecked();
@@ -50,6 +60,9 @@ unsafe extern "C" fn enter_noargs<E: Entry>(ctx: *mut HPyContext, self_: HPy) ->
 unsafe extern "C" fn enter_o<E: Entry>(ctx: *mut HPyContext, self_: HPy, arg: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let self_ = entry.argument(self_, 0);
         let arg = entry.argument(arg, 1);
@@ -61,6 +74,9 @@ unsafe extern "C" fn enter_o<E: Entry>(ctx: *mut HPyContext, self_: HPy, arg: HP
 unsafe extern "C" fn enter_unaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_unaryfunc>(entry.function()).unwrap_unchecked();
@@ -71,6 +87,9 @@ unsafe extern "C" fn enter_unaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) 
 unsafe extern "C" fn enter_binaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
@@ -82,6 +101,9 @@ unsafe extern "C" fn enter_binaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy,
 unsafe extern "C" fn enter_ternaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
@@ -94,6 +116,10 @@ unsafe extern "C" fn enter_ternaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy
 unsafe extern "C" fn enter_inquiry<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_inquiry>(entry.function()).unwrap_unchecked();
@@ -104,6 +130,10 @@ unsafe extern "C" fn enter_inquiry<E: Entry>(ctx: *mut HPyContext, arg0: HPy) ->
 unsafe extern "C" fn enter_lenfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy_ssize_t {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_lenfunc>(entry.function()).unwrap_unchecked();
@@ -114,6 +144,9 @@ unsafe extern "C" fn enter_lenfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) ->
 unsafe extern "C" fn enter_ssizeargfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy_ssize_t) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_ssizeargfunc>(entry.function()).unwrap_unchecked();
@@ -129,6 +162,9 @@ unsafe extern "C" fn enter_ssizessizeargfunc<E: Entry>(
 ) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_ssizessizeargfunc>(entry.function()).unwrap_unchecked();
@@ -144,6 +180,10 @@ unsafe extern "C" fn enter_ssizeobjargproc<E: Entry>(
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg2 = entry.argument(arg2, 1);
@@ -161,6 +201,10 @@ unsafe extern "C" fn enter_ssizessizeobjargproc<E: Entry>(
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg3 = entry.argument(arg3, 1);
@@ -172,6 +216,10 @@ unsafe extern "C" fn enter_ssizessizeobjargproc<E: Entry>(
 unsafe extern "C" fn enter_objobjargproc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
@@ -193,6 +241,9 @@ unsafe extern "C" fn enter_freefunc<E: Entry>(ctx: *mut HPyContext, arg0: *mut c
 unsafe extern "C" fn enter_getattrfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: *mut c_char) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_getattrfunc>(entry.function()).unwrap_unchecked();
@@ -203,6 +254,9 @@ unsafe extern "C" fn enter_getattrfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy
 unsafe extern "C" fn enter_getattrofunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
@@ -219,6 +273,10 @@ unsafe extern "C" fn enter_setattrfunc<E: Entry>(
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg2 = entry.argument(arg2, 1);
@@ -230,6 +288,10 @@ unsafe extern "C" fn enter_setattrfunc<E: Entry>(
 unsafe extern "C" fn enter_setattrofunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
@@ -242,6 +304,9 @@ unsafe extern "C" fn enter_setattrofunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
 unsafe extern "C" fn enter_reprfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_reprfunc>(entry.function()).unwrap_unchecked();
@@ -252,6 +317,10 @@ unsafe extern "C" fn enter_reprfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -
 unsafe extern "C" fn enter_hashfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy_hash_t {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_hashfunc>(entry.function()).unwrap_unchecked();
@@ -267,6 +336,9 @@ unsafe extern "C" fn enter_richcmpfunc<E: Entry>(
 ) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
@@ -278,6 +350,9 @@ unsafe extern "C" fn enter_richcmpfunc<E: Entry>(
 unsafe extern "C" fn enter_getiterfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_getiterfunc>(entry.function()).unwrap_unchecked();
@@ -288,6 +363,9 @@ unsafe extern "C" fn enter_getiterfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy
 unsafe extern "C" fn enter_iternextfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_iternextfunc>(entry.function()).unwrap_unchecked();
@@ -298,6 +376,9 @@ unsafe extern "C" fn enter_iternextfunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
 unsafe extern "C" fn enter_descrgetfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
@@ -310,6 +391,10 @@ unsafe extern "C" fn enter_descrgetfunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
 unsafe extern "C" fn enter_descrsetfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
@@ -328,6 +413,10 @@ unsafe extern "C" fn enter_initproc<E: Entry>(
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let self_ = entry.argument(self_, 0);
         let args = entry.arguments(args, nargs.cast_unsigned(), HPy::NULL);
@@ -346,6 +435,9 @@ unsafe extern "C" fn enter_newfunc<E: Entry>(
 ) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let r#type = entry.argument(r#type, 0);
         let args = entry.arguments(args, nargs.cast_unsigned(), HPy::NULL);
@@ -358,6 +450,9 @@ unsafe extern "C" fn enter_newfunc<E: Entry>(
 unsafe extern "C" fn enter_getter<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: *mut c_void) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_getter>(entry.function()).unwrap_unchecked();
@@ -368,6 +463,10 @@ unsafe extern "C" fn enter_getter<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg
 unsafe extern "C" fn enter_setter<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: *mut c_void) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
@@ -379,6 +478,10 @@ unsafe extern "C" fn enter_setter<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg
 unsafe extern "C" fn enter_objobjproc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            stack::refuse(ctx);
+            return -1;
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
@@ -400,6 +503,9 @@ unsafe extern "C" fn enter_destructor<E: Entry>(ctx: *mut HPyContext, arg0: HPy)
 unsafe extern "C" fn enter_mod_create<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
+        if stack::is_nearly_full() {
+            return stack::refuse(ctx);
+        }
         let mut entry = E::begin(ctx);
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_mod_create>(entry.function()).unwrap_unchecked();

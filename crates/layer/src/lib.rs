@@ -9,16 +9,20 @@
 //!   below by writing to the first word of its frame.
 //! * [`names`] knows the functions of extensions by their names, and [`place`] the lines of their sources.
 //! * [`MEMBERS`] are the members of the context.
+//! * [`mod@fork`] sees to locks when the process forks, [`idle`] keeps what ended threads leave, [`stack`] asks how much stack is left.
 #![allow(non_upper_case_globals, reason = "the API keeps its C names")]
 
 mod autogen_enter;
 mod autogen_members;
 
 pub mod entry;
+pub mod fork;
+pub mod idle;
 pub mod names;
 pub mod owner;
 pub mod place;
 mod record;
+pub mod stack;
 
 pub use autogen_enter::entry_of;
 pub use autogen_members::{Described, MEMBERS, member};

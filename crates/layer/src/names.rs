@@ -7,6 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use hpy_abi::*;
 
+use crate::fork::Held;
 use crate::place;
 
 /// A function of an extension that Python calls. Never freed.
@@ -88,6 +89,11 @@ pub fn name_once(address: usize, name: impl FnOnce() -> String) {
     if function(address).name.is_empty() {
         register(address, name());
     }
+}
+
+/// The lock of this module, for a fork.
+pub(crate) fn locks() -> Vec<Held> {
+    vec![Box::new(KNOWN.write().unwrap_or_else(PoisonError::into_inner))]
 }
 
 pub fn by_id(id: u32) -> Option<&'static Function> {

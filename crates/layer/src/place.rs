@@ -8,8 +8,11 @@
 //! told less then.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, RwLock, TryLockError, TryLockResult};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError, TryLockResult};
 use std::time::Duration;
+
+use crate::fork::Held;
 
 /// How far behind the start of a function known by [`register`] an address may be to be taken for a part of it.
 const REACH: usize = 64 * 1024;
@@ -81,7 +84,7 @@ pub fn capture(limit: usize) -> Vec<usize> {
     if limit == 0 {
         return stack;
     }
-    backtrace::trace(|frame| {
+    let mut look = |frame: &backtrace::Frame| {
         let ip = frame.ip() as usize;
         let module = module_of(ip.wrapping_sub(1));
         let is = |property: fn(&Module) -> bool| module.as_deref().is_some_and(property);
@@ -90,8 +93,24 @@ pub fn capture(limit: usize) -> Vec<usize> {
             interpreter += usize::from(is(|module| module.interpreter));
         }
         stack.len() < limit && interpreter < INTERPRETER_FRAMES
-    });
+    };
+    // SAFETY: on unix nothing that several threads could not do at once; and a lock would be left to the child of a fork.
+    #[cfg(unix)]
+    unsafe {
+        backtrace::trace_unsynchronized(&mut look);
+    }
+    #[cfg(not(unix))]
+    backtrace::trace(&mut look);
     stack
+}
+
+/// The locks of this module, for a fork: those first that are held while others are taken.
+pub(crate) fn locks() -> Vec<Held> {
+    vec![
+        Box::new(FUNCTIONS.write().unwrap_or_else(PoisonError::into_inner)),
+        Box::new(SYMBOLS.lock().unwrap_or_else(PoisonError::into_inner)),
+        Box::new(MODULES.write().unwrap_or_else(PoisonError::into_inner)),
+    ]
 }
 
 /// Whether `ip` is in this library: the extension's function ended with a jump to the API, which returned to us.
@@ -160,7 +179,7 @@ fn registered(address: usize) -> Option<String> {
 /// A binary in memory.
 struct Module {
     base: usize,
-    path: String,
+    path: PathBuf,
     /// This library is in it.
     own: bool,
     interpreter: bool,
@@ -176,7 +195,8 @@ fn module_of(address: usize) -> Option<Arc<Module>> {
     }
     let (base, path) = system::module(address)?;
     let own = *OWN.get_or_init(|| system::module(capture as *const () as usize).map(|(base, _)| base));
-    let module = Arc::new(Module { base, own: own == Some(base), interpreter: is_interpreter(&path), path });
+    let module =
+        Arc::new(Module { base, own: own == Some(base), interpreter: is_interpreter(&path.to_string_lossy()), path });
     if let Some(mut modules) = within(0, || MODULES.try_write()) {
         modules.insert(address, module.clone());
     }
@@ -204,7 +224,7 @@ static SYMBOLS: Mutex<Symbols> = Mutex::new(Symbols { files: BTreeMap::new(), kn
 fn look_up(address: usize) -> Vec<Place> {
     let Some(module) = module_of(address) else { return vec![Place { offset: address, ..Place::default() }] };
     let offset = address.wrapping_sub(module.base);
-    let nameless = Place { module: Some(module.path.clone()), offset, ..Place::default() };
+    let nameless = Place { module: Some(module.path.to_string_lossy().into_owned()), offset, ..Place::default() };
     let Some(mut symbols) = within(PATIENCE, || SYMBOLS.try_lock()) else { return vec![nameless] };
     let Symbols { files, known } = &mut *symbols;
     let read = || {
@@ -218,10 +238,15 @@ fn look_up(address: usize) -> Vec<Place> {
 /// Reads symbols and DWARF debug information.
 #[cfg(not(all(windows, target_env = "msvc")))]
 mod reader {
+    use std::path::Path;
+
     use super::Place;
     pub type File = addr2line::Loader;
 
-    pub fn open(path: &str) -> Option<File> {
+    /// Longer names are not demangled: how deep that goes is up to the name.
+    const LONG_NAME: usize = 4096;
+
+    pub fn open(path: &Path) -> Option<File> {
         File::new(path).ok()
     }
 
@@ -231,13 +256,21 @@ mod reader {
         let address = address_in_file(file, base, address);
         if let Ok(mut frames) = file.find_frames(address) {
             while let Ok(Some(frame)) = frames.next() {
-                let function = frame.function.and_then(|name| Some(name.demangle().ok()?.into_owned()));
+                let function = frame.function.and_then(|name| {
+                    if name.raw_name().ok()?.len() > LONG_NAME {
+                        return Some(name.raw_name().ok()?.into_owned());
+                    }
+                    Some(name.demangle().ok()?.into_owned())
+                });
                 let (path, line) = frame.location.map_or((None, None), |location| (location.file, location.line));
                 let (file, line) = (path.map(str::to_owned), line.filter(|line| *line != 0));
                 places.push(Place { function, file, line, ..nameless.clone() });
             }
         }
-        let symbol = file.find_symbol(address).map(|name| addr2line::demangle_auto(name.into(), None).into_owned());
+        let symbol = file.find_symbol(address).map(|name| match name.len() > LONG_NAME {
+            true => name.to_owned(),
+            false => addr2line::demangle_auto(name.into(), None).into_owned(),
+        });
         match places.last_mut() {
             Some(outermost) => outermost.function = outermost.function.take().or(symbol),
             None => places.push(Place { function: symbol, ..nameless.clone() }),
@@ -257,10 +290,12 @@ mod reader {
 /// Asks Windows, which finds and reads PDB files, and knows of every binary that is loaded.
 #[cfg(all(windows, target_env = "msvc"))]
 mod reader {
+    use std::path::Path;
+
     use super::Place;
     pub type File = ();
 
-    pub fn open(_path: &str) -> Option<File> {
+    pub fn open(_path: &Path) -> Option<File> {
         Some(())
     }
 
@@ -281,10 +316,12 @@ mod reader {
 
 #[cfg(unix)]
 mod system {
-    use std::ffi::{CStr, c_void};
+    use std::ffi::{CStr, OsStr, c_void};
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::PathBuf;
 
     /// The start and the path of the binary that `address` is in.
-    pub fn module(address: usize) -> Option<(usize, String)> {
+    pub fn module(address: usize) -> Option<(usize, PathBuf)> {
         let mut info = core::mem::MaybeUninit::<libc::Dl_info>::zeroed();
         // SAFETY: dladdr takes any address. All zeros are a valid `Dl_info`.
         let (found, info) = unsafe { (libc::dladdr(address as *const c_void, info.as_mut_ptr()), info.assume_init()) };
@@ -292,16 +329,18 @@ mod system {
             return None;
         }
         // SAFETY: the dynamic linker's names end with a NUL.
-        let path = unsafe { CStr::from_ptr(info.dli_fname) }.to_string_lossy().into_owned();
+        let path = unsafe { CStr::from_ptr(info.dli_fname) }.to_bytes();
         // The program itself has the name it was called by.
-        let program = if path.contains('/') { None } else { std::env::current_exe().ok() };
-        Some((info.dli_fbase as usize, program.map_or(path, |program| program.to_string_lossy().into_owned())))
+        let program = if path.contains(&b'/') { None } else { std::env::current_exe().ok() };
+        Some((info.dli_fbase as usize, program.unwrap_or_else(|| OsStr::from_bytes(path).into())))
     }
 }
 
 #[cfg(windows)]
 mod system {
-    use std::ffi::c_void;
+    use std::ffi::{OsString, c_void};
+    use std::os::windows::ffi::OsStringExt;
+    use std::path::PathBuf;
     use std::ptr::null_mut;
 
     #[link(name = "kernel32")]
@@ -314,7 +353,7 @@ mod system {
     const FLAGS: u32 = 4 | 2;
 
     /// The start and the path of the binary that `address` is in.
-    pub fn module(address: usize) -> Option<(usize, String)> {
+    pub fn module(address: usize) -> Option<(usize, PathBuf)> {
         let (mut module, mut path) = (null_mut(), [0; 1024]);
         // SAFETY: takes any address with these flags. A module's handle is its address.
         if unsafe { GetModuleHandleExW(FLAGS, address as *const c_void, &mut module) } == 0 {
@@ -322,7 +361,7 @@ mod system {
         }
         // SAFETY: the module is loaded, and the size is the array's.
         let length = unsafe { GetModuleFileNameW(module, path.as_mut_ptr(), path.len() as u32) };
-        Some((module as usize, String::from_utf16_lossy(&path[..length as usize])))
+        Some((module as usize, OsString::from_wide(path.get(..length as usize)?).into()))
     }
 }
 

@@ -53,7 +53,30 @@ pub unsafe fn load_bootstrap(module: *mut PyObject, args: *mut PyObject, kwargs:
                 PyErr_Clear();
             }
         }
+        fill_stub(ext_name, spec, &loaded)?;
         Ok(loaded)
+    }
+}
+
+/// Puts what is in a module into the stub's namespace, which is to be replaced by the module. A thread that waits for this import has the
+/// stub, and keeps it.
+unsafe fn fill_stub(name: *mut PyObject, spec: *mut PyObject, module: &Owned) -> Result<()> {
+    // SAFETY: the objects are alive; a module's dictionary lives as long as it does.
+    unsafe {
+        let stub = PyDict_GetItemWithError(PyImport_GetModuleDict(), name);
+        if stub.is_null() || PyModule_Check(stub) == 0 || PyModule_Check(module.as_ptr()) == 0 {
+            return if PyErr_Occurred().is_null() { Ok(()) } else { Err(PythonError) };
+        }
+        let stub = Owned::from_borrowed(stub)?;
+        let names = PyModule_GetDict(stub.as_ptr());
+        // Not a module that was imported before, and is being loaded once more.
+        if PyDict_GetItemString(names, c"__spec__".as_ptr()) != spec || stub.as_ptr() == module.as_ptr() {
+            return Ok(());
+        }
+        match PyDict_Update(names, PyModule_GetDict(module.as_ptr())) {
+            0 => Ok(()),
+            _ => Err(PythonError),
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use core::ptr::null_mut;
 use hpy_abi::*;
 use hpy_cpython::context::is_universal;
 use hpy_cpython::handle::{to_handle, to_object};
-use hpy_cpython::lock;
 use hpy_cpython::module::{self, Result};
+use hpy_cpython::{global, lock};
 use hpy_debug::inspect;
 use pyo3_ffi::*;
 
@@ -108,21 +108,22 @@ unsafe extern "C" fn field_load(
 
 unsafe extern "C" fn global_load(
     ctx: *mut HPyContext,
-    global: *const HPyGlobal,
+    variable: *const HPyGlobal,
     h: *mut HPy,
     value: *mut HPyGlobal,
 ) -> c_int {
     // SAFETY: the caller's global is a variable of the binary, unless debug mode has something to say; the results are variables.
     unsafe {
         if is_universal(ctx) {
-            *h = to_handle(lock::load_global(global));
+            *h = global::load_shared(variable);
             return NOTHING;
         }
-        if !holds_interpreter() || inspect::is_handle((*global)._i) {
-            *value = *global;
+        // A value that is looked up is the same whatever others store.
+        if !holds_interpreter() || inspect::is_handle((*variable)._i) || global::is_looked_up(variable) {
+            *value = *variable;
             return LOAD;
         }
-        *value = HPyGlobal { _i: to_handle(lock::load_global(global))._i };
+        *value = HPyGlobal { _i: to_handle(lock::load_global(variable))._i };
         LOAD_AND_RELEASE
     }
 }

@@ -130,6 +130,7 @@ unsafe extern "C" fn exec(module: *mut PyObject) -> c_int {
 unsafe fn add_names(module: *mut PyObject) -> hpy_cpython::module::Result<()> {
     // SAFETY: the module is alive, and the names are NUL-terminated.
     unsafe {
+        hpy_cpython::interpreters::refuse_own_gil()?;
         for (name, mode) in mode::NAMES {
             if PyModule_AddIntConstant(module, name.as_ptr(), mode.number().into()) < 0 {
                 return Err(hpy_cpython::module::PythonError);

@@ -107,7 +107,7 @@ pub unsafe fn tell_shortcuts(set_shortcuts: Option<SetShortcuts>) -> Result<()> 
     if let Some(set_shortcuts) = set_shortcuts {
         // SAFETY: as this function's.
         unsafe {
-            if let Some(shortcuts) = shortcuts::of(hpy_cpython::context::universal()?) {
+            if let Some(shortcuts) = shortcuts::of(hpy_cpython::context::main_universal()) {
                 set_shortcuts(shortcuts);
             }
         }
@@ -419,11 +419,12 @@ fn check_hybrid_tag(file: &Path, interpreter: &str) -> core::result::Result<(), 
         return Ok(());
     }
     let file_name = file.file_name().unwrap_or_default().to_string_lossy();
-    let people = |tag: &str| {
-        let version = tag.trim_start_matches("cp");
-        let digits = version.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let (major, minor) = digits.split_at(digits.len().min(1));
-        format!("CPython {major}.{minor}{}", &version[digits.len()..])
+    // `cp313t` is CPython 3.13t. Whatever else stands there in a name is told as it is.
+    let people = |tag: &str| match tag.strip_prefix("cp").and_then(|version| version.split_at_checked(1)) {
+        Some((major, minor)) if major.chars().chain(minor.chars().take(1)).all(|c| c.is_ascii_digit()) => {
+            format!("CPython {major}.{minor}")
+        }
+        _ => format!("'{tag}'"),
     };
     Err(Refusal {
         text: format!(

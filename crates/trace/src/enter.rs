@@ -38,7 +38,7 @@ pub unsafe fn ctx_CallRealFunctionFromTrampoline(
 ) {
     // SAFETY: a context of ours has its frame there, which is never freed.
     unsafe {
-        let layer = (*(*ctx)._private.cast::<Frame>()).layer;
+        let layer = (*(*ctx)._private.cast::<Frame>()).layer.here();
         let entry = match signature {
             HPyFunc_GETBUFFERPROC => transmute::<HPyFunc_getbufferproc, HPyCFunction>(Some(get_buffer)),
             HPyFunc_RELEASEBUFFERPROC => transmute::<HPyFunc_releasebufferproc, HPyCFunction>(Some(release_buffer)),
@@ -57,7 +57,7 @@ impl Entry {
     /// The function has returned.
     #[inline(always)]
     fn end(&self, raised: bool) {
-        let end = self.thread.go_to(self.outer);
+        let end = self.thread.go_to(self.outer.nearest_active());
         self.node.end(self.start, end);
         if raised {
             self.node.raised.add(1);

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hpy_abi::{HPy, HPyContext};
-use hpy_layer::MEMBERS;
+use hpy_layer::{MEMBERS, member};
 
 use crate::Layer;
 use crate::thread::Thread;
@@ -20,6 +20,7 @@ pub enum Which {
 
 /// A function of the Python kind, with the interpreter that it belongs to and the runtime's context that its handle is of.
 struct Hook {
+    which: Which,
     function: HPy,
     interpreter: usize,
     runtime: *mut HPyContext,
@@ -28,38 +29,36 @@ struct Hook {
 // SAFETY: the handle is not used without the interpreter.
 unsafe impl Send for Hook {}
 
-type Hooks = MutexGuard<'static, [Option<Hook>; 2]>;
+type Hooks = MutexGuard<'static, Vec<Hook>>;
 
-static HOOKS: Mutex<[Option<Hook>; 2]> = Mutex::new([None, None]);
+static HOOKS: Mutex<Vec<Hook>> = Mutex::new(Vec::new());
 
 /// Whether there are any.
 pub static ARE_SET: AtomicBool = AtomicBool::new(false);
 
-/// Sets a function, or none for null. The handle becomes ours.
+fn hooks() -> Hooks {
+    HOOKS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets a function of an interpreter, or none for null. The handle becomes ours.
 ///
 /// # Safety
 /// The context is the runtime's, and the handle is one of its; the caller holds the interpreter, which has this number.
 pub unsafe fn set(runtime: *mut HPyContext, which: Which, function: HPy, interpreter: usize) {
-    let new = (!function.is_null()).then_some(Hook { function, interpreter, runtime });
+    let new = (!function.is_null()).then_some(Hook { which, function, interpreter, runtime });
     // SAFETY: as this function's.
-    unsafe { exchange(which, new, interpreter) };
+    unsafe { exchange(hooks(), which, new, interpreter) };
 }
 
-/// `here` is the interpreter that the caller holds.
-unsafe fn exchange(which: Which, new: Option<Hook>, here: usize) {
-    let hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
-    // SAFETY: as this function's.
-    unsafe { exchange_in(hooks, which, new, here) };
-}
-
-/// As [`exchange`], with the lock, which it gives up.
-unsafe fn exchange_in(mut hooks: Hooks, which: Which, new: Option<Hook>, here: usize) {
-    let old = core::mem::replace(&mut hooks[which as usize], new);
-    ARE_SET.store(hooks.iter().any(Option::is_some), Release);
+/// Puts a function in place of what the interpreter has that the caller holds. Gives up the lock.
+unsafe fn exchange(mut hooks: Hooks, which: Which, new: Option<Hook>, here: usize) {
+    let is_own = |hook: &Hook| hook.which == which && hook.interpreter == here;
+    let old = hooks.iter().position(is_own).map(|index| hooks.swap_remove(index));
+    hooks.extend(new);
+    ARE_SET.store(!hooks.is_empty(), Release);
     // Closing it can run code.
     drop(hooks);
-    // Another interpreter's may be gone, or in use: that one is left to itself.
-    if let Some(Hook { function, runtime, .. }) = old.filter(|old| old.interpreter == here) {
+    if let Some(Hook { function, runtime, .. }) = old {
         // SAFETY: the handle was ours, and the caller holds its interpreter.
         unsafe { ((*runtime).ctx_Close)(runtime, function) };
     }
@@ -68,18 +67,23 @@ unsafe fn exchange_in(mut hooks: Hooks, which: Which, new: Option<Hook>, here: u
 /// Tells the function of a call, if there is one.
 #[cold]
 pub(crate) fn call(layer: &'static Layer, thread: &'static Thread, which: Which, index: u16) {
+    // Behind the one and in front of the other, the thread does not hold the interpreter, which not every CPython can tell.
+    let is_outside = match which {
+        Which::Enter => index == member::ctx_ReenterPythonExecution,
+        Which::Exit => index == member::ctx_LeavePythonExecution,
+    };
     // SAFETY: any thread may ask.
-    if thread.busy.get() || !unsafe { (layer.host.holds_interpreter)() } {
+    if is_outside || thread.busy.get() || !unsafe { (layer.host.holds_interpreter)() } {
         return;
     }
     // SAFETY: the thread holds the interpreter.
     let here = unsafe { (layer.host.interpreter)() };
-    let own = |hook: &Option<Hook>| {
-        let hook = hook.as_ref().filter(|hook| hook.interpreter == here)?;
+    let own = |hook: &&Hook| hook.which == which && hook.interpreter == here;
+    let dup = |hook: &Hook| {
         // SAFETY: the handle is ours while the lock is held, and this runs no code.
-        Some((unsafe { ((*hook.runtime).ctx_Dup)(hook.runtime, hook.function) }, hook.runtime))
+        (unsafe { ((*hook.runtime).ctx_Dup)(hook.runtime, hook.function) }, hook.runtime)
     };
-    let found = own(&HOOKS.lock().unwrap_or_else(PoisonError::into_inner)[which as usize]);
+    let found = hooks().iter().find(own).map(dup);
     let Some((function, runtime)) = found else { return };
     thread.busy.set(true);
     // What the function takes is not the extension's time, and what it calls is not below it.
@@ -89,12 +93,10 @@ pub(crate) fn call(layer: &'static Layer, thread: &'static Thread, which: Which,
     // SAFETY: the thread holds the interpreter; the handle is ours.
     unsafe {
         if !(layer.host.call)(function, name) {
-            let still = |hook: &Option<Hook>| {
-                hook.as_ref().is_some_and(|hook| ((*runtime).ctx_Is)(runtime, hook.function, function) != 0)
-            };
-            let hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
-            if still(&hooks[which as usize]) {
-                exchange_in(hooks, which, None, here);
+            let all = hooks();
+            let is_still_it = |hook: &Hook| ((*runtime).ctx_Is)(runtime, hook.function, function) != 0;
+            if all.iter().find(own).is_some_and(is_still_it) {
+                exchange(all, which, None, here);
             }
         }
         ((*runtime).ctx_Close)(runtime, function);

@@ -25,10 +25,11 @@ pub mod timeline;
 
 use core::ffi::CStr;
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
-use hpy_layer::names;
+use hpy_layer::{fork, names};
 
 pub use clock::frequency;
 
@@ -73,6 +74,8 @@ pub(crate) struct Layer {
     pub host: &'static Host,
     /// There is another layer below.
     pub over_layer: bool,
+    /// Whose context it lies over, as the host calls it.
+    interpreter: usize,
     table: HPyContext,
     outer: *mut HPyContext,
 }
@@ -94,6 +97,25 @@ impl Layer {
 
 static LAYERS: Mutex<Vec<&'static Layer>> = Mutex::new(Vec::new());
 
+/// There are layers of more than one interpreter.
+static ARE_SEVERAL: AtomicBool = AtomicBool::new(false);
+
+impl Layer {
+    /// The same for the interpreter that runs: a binary's trampolines have one context for all of them.
+    #[inline(always)]
+    fn here(&'static self) -> &'static Layer {
+        if ARE_SEVERAL.load(Relaxed) { self.of_current_interpreter() } else { self }
+    }
+
+    #[cold]
+    fn of_current_interpreter(&'static self) -> &'static Layer {
+        // SAFETY: asks about the thread, and needs nothing.
+        let interpreter = unsafe { (self.host.interpreter)() };
+        let is_it = |layer: &&&Layer| layer.interpreter == interpreter && layer.over_layer == self.over_layer;
+        LAYERS.lock().unwrap_or_else(PoisonError::into_inner).iter().find(is_it).copied().unwrap_or(self)
+    }
+}
+
 /// The context of trace mode over `inner`, which is a runtime's or, with `over_layer`, another layer's.
 ///
 /// # Safety
@@ -104,6 +126,7 @@ pub unsafe fn context(inner: *mut HPyContext, over_layer: bool, host: &'static H
         return layer.outer;
     }
     clock::start();
+    fork::register(&AT_FORK);
     let mut table = record::recording(runtime::context::<Trace>(NAME, null_mut()));
     for index in hpy_layer::constants() {
         let offset = offset_of_member(index);
@@ -113,7 +136,13 @@ pub unsafe fn context(inner: *mut HPyContext, over_layer: bool, host: &'static H
             *(&raw mut table).byte_add(offset).cast::<HPy>() = constant;
         }
     }
-    let layer: *mut Layer = Box::leak(Box::new(Layer { inner, host, over_layer, table, outer: null_mut() }));
+    // SAFETY: as this function's.
+    let interpreter = unsafe { (host.interpreter)() };
+    if layers.iter().any(|layer| layer.interpreter != interpreter) {
+        ARE_SEVERAL.store(true, Release);
+    }
+    let layer = Layer { inner, host, over_layer, interpreter, table, outer: null_mut() };
+    let layer: *mut Layer = Box::leak(Box::new(layer));
     // SAFETY: the layer is ours until it is in the list.
     unsafe {
         (*layer).outer = thread::detached(&*layer);
@@ -121,6 +150,8 @@ pub unsafe fn context(inner: *mut HPyContext, over_layer: bool, host: &'static H
         (*layer).outer
     }
 }
+
+static AT_FORK: fork::Handlers = fork::Handlers { take: thread::locks, child: || {} };
 
 /// Tells trace mode the names of what is in a module that was made with one of its contexts.
 ///

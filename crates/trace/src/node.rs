@@ -250,6 +250,19 @@ impl Node {
         core::iter::successors(youngest, |node| node.older)
     }
 
+    /// The node itself, or the nearest one above it, that has a call which has not returned: where time is spent once a call ends. The
+    /// call around it may have ended before, as greenlets change the stack that is running.
+    #[inline(always)]
+    pub fn nearest_active(&'static self) -> &'static Node {
+        let mut node = self;
+        while let Some(parent) = node.parent
+            && node.active.get() == 0
+        {
+            node = parent;
+        }
+        node
+    }
+
     #[inline(always)]
     pub fn begin(&self) {
         self.calls.add(1);
@@ -305,6 +318,21 @@ mod tests {
         assert_eq!(between.children().count(), 0);
         // From another line it is another one.
         assert!(!core::ptr::eq(child(between, Key::function(1, (11, 0))), outer));
+    }
+
+    #[test]
+    fn an_ended_call_gives_way_to_the_one_around_it() {
+        let root = Node::root();
+        let f = child(root, Key::function(1, (10, 0)));
+        let call = child(f, Key::api(80, 5));
+        f.begin();
+        call.begin();
+        assert!(core::ptr::eq(call.nearest_active(), call));
+        let now = Moment { now: 0, lost: 0 };
+        call.end(now, now);
+        assert!(core::ptr::eq(call.nearest_active(), f));
+        f.end(now, now);
+        assert!(core::ptr::eq(call.nearest_active(), root));
     }
 
     #[test]

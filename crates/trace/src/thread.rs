@@ -2,11 +2,13 @@
 
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::{null, null_mut};
-use core::sync::atomic::{AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
+use hpy_layer::fork::Held;
+use hpy_layer::idle::{Idle, Link};
 use hpy_layer::owner::owner;
 
 use crate::node::Node;
@@ -59,12 +61,13 @@ pub struct Thread {
     lost: Cell<u64>,
     /// In a Python function that is told of calls.
     pub busy: Cell<bool>,
-    /// The contexts by their inner ones. Over a runtime there is but one of these.
-    contexts: UnsafeCell<HashMap<usize, &'static Block>>,
-    recent: Cell<(*mut HPyContext, *mut HPyContext)>,
+    /// The contexts by their layers and inner ones. Over a runtime there is but one of these for each interpreter.
+    contexts: UnsafeCell<HashMap<(usize, usize), &'static Block>>,
+    recent: Cell<Option<&'static Block>>,
     /// How many handles each tracker has.
     pub trackers: UnsafeCell<Vec<(isize, u64)>>,
     pub events: Mutex<Vec<Event>>,
+    next_idle: AtomicPtr<Thread>,
 }
 
 // SAFETY: cells are used by the thread itself; the rest is atomic or locked.
@@ -88,13 +91,24 @@ impl Moment {
     }
 }
 
-#[derive(Default)]
-struct Threads {
-    all: Vec<&'static Thread>,
-    idle: Vec<&'static Thread>,
+/// All threads there have been.
+static ALL: Mutex<Vec<&'static Thread>> = Mutex::new(Vec::new());
+
+/// Those of threads that have ended.
+static IDLE: Idle<Thread> = Idle::new();
+
+impl Link for Thread {
+    fn link(&self) -> &AtomicPtr<Thread> {
+        &self.next_idle
+    }
 }
 
-static THREADS: Mutex<Threads> = Mutex::new(Threads { all: Vec::new(), idle: Vec::new() });
+/// The locks of this module that are taken without the interpreter, for a fork.
+pub fn locks() -> Vec<Held> {
+    let lock =
+        |thread: &'static Thread| -> Held { Box::new(thread.events.lock().unwrap_or_else(PoisonError::into_inner)) };
+    all().into_iter().map(lock).collect()
+}
 
 /// Gives the thread back when it ends.
 struct Guard(&'static Thread);
@@ -103,7 +117,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let _ = HERE.try_with(|here| here.set(null()));
         self.0.owner.store(0, Relaxed);
-        THREADS.lock().unwrap_or_else(PoisonError::into_inner).idle.push(self.0);
+        IDLE.push(self.0);
     }
 }
 
@@ -114,7 +128,7 @@ thread_local! {
 
 /// All threads that have called an extension, with those that have ended.
 pub fn all() -> Vec<&'static Thread> {
-    THREADS.lock().unwrap_or_else(PoisonError::into_inner).all.clone()
+    ALL.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 impl Thread {
@@ -127,12 +141,11 @@ impl Thread {
 
     #[cold]
     fn start() -> &'static Thread {
-        let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = threads.idle.pop();
-        let thread = idle.unwrap_or_else(|| {
+        let thread = IDLE.pop().unwrap_or_else(|| {
+            let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
             let root = Node::root();
             let thread = Box::leak(Box::new(Thread {
-                number: threads.all.len() + 1,
+                number: all.len() + 1,
                 owner: AtomicUsize::new(0),
                 root,
                 aside: Node::root(),
@@ -141,14 +154,14 @@ impl Thread {
                 lost: Cell::new(0),
                 busy: Cell::new(false),
                 contexts: UnsafeCell::default(),
-                recent: Cell::new((null_mut(), null_mut())),
+                recent: Cell::new(None),
                 trackers: UnsafeCell::default(),
                 events: Mutex::default(),
+                next_idle: AtomicPtr::new(null_mut()),
             }));
-            threads.all.push(thread);
+            all.push(thread);
             thread
         });
-        drop(threads);
         thread.owner.store(owner(), Relaxed);
         // What the thread before was in when it was ended from outside.
         thread.current.set(thread.root);
@@ -196,18 +209,20 @@ impl Thread {
     /// The context for calls whose inner one is this.
     #[inline(always)]
     pub(crate) fn context(&'static self, layer: &'static Layer, inner: *mut HPyContext) -> *mut HPyContext {
-        let (of, context) = self.recent.get();
-        if of == inner { context } else { self.another_context(layer, inner) }
+        match self.recent.get() {
+            Some(block) if block.frame.inner == inner && core::ptr::eq(block.frame.layer, layer) => block.context.get(),
+            _ => self.another_context(layer, inner),
+        }
     }
 
     #[cold]
     fn another_context(&'static self, layer: &'static Layer, inner: *mut HPyContext) -> *mut HPyContext {
         // SAFETY: the map is the thread's own, and nothing here runs other code.
         let contexts = unsafe { &mut *self.contexts.get() };
-        let block = contexts.entry(inner.addr()).or_insert_with(|| Block::new(layer, inner, Some(self)));
-        let context = block.context.get();
-        self.recent.set((inner, context));
-        context
+        let key = (core::ptr::from_ref(layer).addr(), inner.addr());
+        let block = contexts.entry(key).or_insert_with(|| Block::new(layer, inner, Some(self)));
+        self.recent.set(Some(block));
+        block.context.get()
     }
 }
 

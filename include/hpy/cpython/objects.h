@@ -13,6 +13,15 @@ HPyAPI_FUNC PyObject *_HPy_NewRef(PyObject *object)
     return object;
 }
 
+/* Set once another interpreter than the main one has loaded an extension. Then a context is to be asked for, and so is the value of a
+   global. */
+extern _HPy_HIDDEN bool _HPy_several_interpreters;
+HPyAPI_HELPER _HPy_PURE HPyContext *_HPyContext_Here(HPyContext *ctx);
+HPyAPI_HELPER HPy _HPyGlobal_LoadHere(HPyGlobal global);
+
+/* The context of a trampoline. */
+#define _HPy_CONTEXT (_HPy_several_interpreters ? _HPyContext_Here(&_hpy_context) : &_hpy_context)
+
 /* Whether keyword arguments for an HPy_tp_new are a tuple of names, as on one runtime of another interpreter. */
 #define _HPy_IS_NAMES(ctx, kw) 0
 

@@ -8,14 +8,14 @@
 #define _HPyFunc_TRAMPOLINE_HPyFunc_VARARGS(SYM, IMPL)                                                \
     static PyObject *SYM(PyObject *self, PyObject *const *args, Py_ssize_t nargs)                     \
     {                                                                                                 \
-        return _h2py(IMPL(&_hpy_context, _py2h(self), (const HPy *)args, (size_t)nargs));             \
+        return _h2py(IMPL(_HPy_CONTEXT, _py2h(self), (const HPy *)args, (size_t)nargs));              \
     }
 
 #define _HPyFunc_TRAMPOLINE_HPyFunc_KEYWORDS(SYM, IMPL)                                               \
     static PyObject *SYM(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)     \
     {                                                                                                 \
         size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);                                            \
-        return _h2py(IMPL(&_hpy_context, _py2h(self), (const HPy *)args, nargs, _py2h(kwnames)));     \
+        return _h2py(IMPL(_HPy_CONTEXT, _py2h(self), (const HPy *)args, nargs, _py2h(kwnames)));      \
     }
 
 /* The items of a tuple as borrowed handles. */
@@ -24,14 +24,14 @@
 #define _HPyFunc_TRAMPOLINE_HPyFunc_INITPROC(SYM, IMPL)                                               \
     static int SYM(PyObject *self, PyObject *args, PyObject *kw)                                      \
     {                                                                                                 \
-        return IMPL(&_hpy_context, _py2h(self), _HPy_TUPLE_ITEMS(args), PyTuple_GET_SIZE(args),       \
+        return IMPL(_HPy_CONTEXT, _py2h(self), _HPy_TUPLE_ITEMS(args), PyTuple_GET_SIZE(args),        \
                     _py2h(kw));                                                                       \
     }
 
 #define _HPyFunc_TRAMPOLINE_HPyFunc_NEWFUNC(SYM, IMPL)                                                \
     static PyObject *SYM(PyObject *self, PyObject *args, PyObject *kw)                                \
     {                                                                                                 \
-        return _h2py(IMPL(&_hpy_context, _py2h(self), _HPy_TUPLE_ITEMS(args), PyTuple_GET_SIZE(args), \
+        return _h2py(IMPL(_HPy_CONTEXT, _py2h(self), _HPy_TUPLE_ITEMS(args), PyTuple_GET_SIZE(args),  \
                           _py2h(kw)));                                                                \
     }
 
@@ -72,7 +72,7 @@ HPyAPI_FUNC void _HPyBuffer_Import(const Py_buffer *view, HPy_buffer *buffer)
         HPy_buffer buffer;                                                                            \
         int result;                                                                                   \
         memset(&buffer, 0, sizeof(buffer));                                                           \
-        result = IMPL(&_hpy_context, _py2h(self), &buffer, flags);                                    \
+        result = IMPL(_HPy_CONTEXT, _py2h(self), &buffer, flags);                                     \
         if (result < 0)                                                                               \
             view->obj = NULL;                                                                         \
         else                                                                                          \
@@ -87,7 +87,7 @@ HPyAPI_FUNC void _HPyBuffer_Import(const Py_buffer *view, HPy_buffer *buffer)
         HPy_buffer buffer;                                                                            \
         PyObject *object = _HPy_NewRef(view->obj);                                                    \
         _HPyBuffer_Import(view, &buffer);                                                             \
-        IMPL(&_hpy_context, _py2h(self), &buffer);                                                    \
+        IMPL(_HPy_CONTEXT, _py2h(self), &buffer);                                                     \
         Py_XDECREF(object);                                                                           \
     }
 
@@ -115,7 +115,7 @@ HPyAPI_HELPER int _HPyType_Traverse(HPyFunc_traverseproc traverse, PyObject *sel
     static void SYM(PyObject *self)                                                                   \
     {                                                                                                 \
         _HPyErr_Put_Aside();                                                                          \
-        IMPL(&_hpy_context, _py2h(self));                                                             \
+        IMPL(_HPy_CONTEXT, _py2h(self));                                                              \
         if (PyErr_Occurred() != NULL)                                                                 \
             PyErr_WriteUnraisable(self);                                                              \
         _HPyErr_Put_Back();                                                                           \
@@ -131,7 +131,7 @@ HPyAPI_HELPER PyObject *_HPyModule_CheckCreated(PyObject *created);
     static PyObject *SYM(PyObject *spec, PyModuleDef *def)                                            \
     {                                                                                                 \
         (void)def;                                                                                    \
-        return _HPyModule_CheckCreated(_h2py(IMPL(&_hpy_context, _py2h(spec))));                      \
+        return _HPyModule_CheckCreated(_h2py(IMPL(_HPy_CONTEXT, _py2h(spec))));                       \
     }
 
 #define HPyCapsule_DESTRUCTOR_TRAMPOLINE(SYM, IMPL)                                                   \

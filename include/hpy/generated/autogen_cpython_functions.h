@@ -439,6 +439,8 @@ HPyAPI_FUNC void HPyGlobal_Store(HPyContext *ctx, HPyGlobal *global, HPy h)
 HPyAPI_FUNC HPy HPyGlobal_Load(HPyContext *ctx, HPyGlobal global)
 {
     (void)ctx;
+    if (_HPy_several_interpreters)
+        return _HPyGlobal_LoadHere(global);
     return _py2h(_HPy_NewRef((PyObject *)global._i));
 }
 

@@ -730,7 +730,7 @@ HPyAPI_FUNC double HPyFloat_AsDouble(HPyContext *ctx, HPy h)
 /* Globals: references in static variables */
 
 /**
- * Makes the global refer to the object of `h`, for the interpreter that `ctx` belongs to. The value it held
+ * Makes the global refer to the object of `h`, for the interpreter that `ctx` belongs to. The value it held there
  * before is released, which can run a finalizer. A null `h` empties the global. The caller still closes `h`. The
  * object stays alive until another value is stored or the interpreter ends; an extension need not empty its
  * globals.
@@ -742,13 +742,13 @@ HPyAPI_FUNC void HPyGlobal_Store(HPyContext *ctx, HPyGlobal *global, HPy h)
 
 /**
  * Opens a new handle to the object in the global. Something must have been stored in this interpreter and not
- * been emptied since: loading an empty global is undefined and crashes on CPython. The bits of an `HPyGlobal` do
- * not tell whether it is empty, so store `None` where a value can be missing. With `HPY_MOD_GIL_NOT_USED` this is a
+ * been emptied since: loading an empty global is undefined and can crash. The bits of an `HPyGlobal` do not tell
+ * whether it is empty, nor what is in it, so store `None` where a value can be missing. With `HPY_MOD_GIL_NOT_USED` this is a
  * macro that wants an lvalue.
  */
 HPyAPI_FUNC HPy HPyGlobal_Load(HPyContext *ctx, HPyGlobal global)
 {
-    if (_HPy_Take(ctx, global._i))
+    if ((global._i & 1) == 0 && _HPy_Take(ctx, global._i))
         return _hconv(global._i);
     return ctx->ctx_Global_Load(ctx, global);
 }

@@ -140,7 +140,7 @@ fn trampoline(signature: &Signature) -> Option<String> {
             },
         )
         .collect();
-    let call = format!("IMPL(&_hpy_context{arguments})");
+    let call = format!("IMPL(_HPy_CONTEXT{arguments})");
     lines.push(match Decl::parse_type(&result) {
         ty if ty.is_void() => format!("    {call};"),
         ty if ty == Decl::parse_type("HPy") => format!("    return _h2py({call});"),

@@ -72,6 +72,7 @@ fn enter(spec: &Spec) -> String {
 use core::mem::transmute;
 use hpy_abi::*;
 use crate::entry::{{Entry, KEYWORDS}};
+use crate::stack;
 
 {entries}
 
@@ -120,15 +121,22 @@ fn entry(signature: &Signature) -> Option<String> {
     }
     let call = format!("f(entry.context(){passed})");
     let rust_result = Decl::parse_type(&result).to_rust();
-    let (arrow, finish) = match rust_result.as_str() {
-        "()" => (String::new(), format!("{call};\nentry.finish();")),
-        "HPy" => (" -> HPy".to_string(), format!("let result = {call};\nentry.finish_handle(result)")),
+    // What has no result can't fail: it is called anyhow.
+    let refuse = |failure: &str| format!("if stack::is_nearly_full() {{ {failure} }}\n");
+    let (arrow, refusal, finish) = match rust_result.as_str() {
+        "()" => (String::new(), String::new(), format!("{call};\nentry.finish();")),
+        "HPy" => (
+            " -> HPy".to_string(),
+            refuse("return stack::refuse(ctx);"),
+            format!("let result = {call};\nentry.finish_handle(result)"),
+        ),
         number => {
             let bound = |index: usize, name: &str| {
                 signature.result.get(index).map_or(format!("{number}::{name}"), i64::to_string)
             };
             (
                 format!(" -> {number}"),
+                refuse("stack::refuse(ctx); return -1;"),
                 format!("let result = {call};\nentry.finish_number(result, {}, {})", bound(0, "MIN"), bound(1, "MAX")),
             )
         }
@@ -136,7 +144,7 @@ fn entry(signature: &Signature) -> Option<String> {
     Some(format!(
         "unsafe extern \"C\" fn enter_{short}<E: Entry>(ctx: *mut HPyContext{declared}){arrow} {{\n\
          // SAFETY: the inner runtime passes what the signature says, of which the function is.\nunsafe {{\n\
-         let mut entry = E::begin(ctx);\n{opened}\
+         {refusal}let mut entry = E::begin(ctx);\n{opened}\
          let f = transmute::<HPyCFunction, HPyFunc_{short}>(entry.function()).unwrap_unchecked();\n{finish}\n}}\n}}\n"
     ))
 }

@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use pyo3_ffi::*;
 
 use super::{call, lifecycle};
+use crate::interpreters;
 use crate::module::{PythonError, Result};
 
 #[repr(C)]
@@ -73,32 +74,36 @@ pub unsafe fn has_struct_only(tp: *mut PyTypeObject) -> bool {
     unsafe { is_same((*tp).tp_dealloc, Some(ours().dealloc_struct)) }
 }
 
-/// Agrees with the other copies. Has to be called before the first type is made. In a process with several interpreters, whose
-/// first copies may differ, it is the first interpreter's that counts.
+/// Agrees with the other copies. Has to be called before the first type is made. The functions are code, which is the same for all
+/// interpreters of a process: the main one keeps what was agreed.
 ///
 /// # Safety
-/// The caller holds the interpreter.
+/// The caller holds an interpreter.
 pub unsafe fn agree() -> Result<()> {
-    // SAFETY: as this function's. The dictionary is borrowed, and keeps the capsule for good.
+    if AGREED.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    // SAFETY: as this function's.
     unsafe {
-        let dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
-        if dict.is_null() {
-            PyErr_NoMemory();
-            return Err(PythonError);
-        }
+        let first = interpreters::in_main(|| agree_here())?;
+        lifecycle::learn()?;
+        OURS.store(first, Ordering::Release);
+    }
+    AGREED.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// The functions of the copy that came first in the current interpreter.
+unsafe fn agree_here() -> Result<*mut Functions> {
+    // SAFETY: the caller holds the interpreter. The dictionary is borrowed, and keeps the capsule for good.
+    unsafe {
+        let dict = interpreters::state_dict()?;
         let capsule = PyCapsule_New(OURS.load(Ordering::Acquire).cast(), NAME.as_ptr(), None);
         let key = PyUnicode_FromString(NAME.as_ptr());
         let kept = if capsule.is_null() || key.is_null() { null_mut() } else { PyDict_SetDefault(dict, key, capsule) };
         let first = if kept.is_null() { null_mut() } else { PyCapsule_GetPointer(kept, NAME.as_ptr()) };
         Py_XDECREF(key);
         Py_XDECREF(capsule);
-        if first.is_null() {
-            return Err(PythonError);
-        }
-        if !AGREED.load(Ordering::Acquire) {
-            OURS.store(first.cast(), Ordering::Release);
-            AGREED.store(true, Ordering::Release);
-        }
-        lifecycle::learn()
+        if first.is_null() { Err(PythonError) } else { Ok(first.cast()) }
     }
 }

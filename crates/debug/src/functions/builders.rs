@@ -9,17 +9,25 @@ use crate::call::Call;
 use crate::slot::{self, Kind, Slot};
 use hpy_layer::member;
 
-/// What stands for a new builder; 0 for one that could not be made.
-unsafe fn opened(call: Call, kind: Kind, inner: isize, size: HPy_ssize_t) -> isize {
+/// What stands for a new builder; 0 for one that could not be made, or for which there is no memory here.
+unsafe fn opened(call: Call, kind: Kind, inner: isize, size: HPy_ssize_t, cancel: impl FnOnce()) -> isize {
     if inner == 0 {
         return 0;
     }
-    let Some((token, slot)) = call.open(kind, inner) else { return 0 };
-    slot.change_extra(|extra| {
-        extra.size = size;
-        extra.filled = vec![false; size.max(0).cast_unsigned()];
-    });
-    token.encode()
+    let count = size.max(0).cast_unsigned();
+    let mut filled = Vec::new();
+    if filled.try_reserve_exact(count).is_ok()
+        && let Some((token, slot)) = call.open(kind, inner)
+    {
+        filled.resize(count, false);
+        slot.change_extra(|extra| {
+            extra.size = size;
+            extra.filled = filled;
+        });
+        return token.encode();
+    }
+    cancel();
+    0
 }
 
 /// An open builder's slot. None for the null builder, and after a report.
@@ -64,15 +72,19 @@ fn can_be_set(call: Call, slot: &'static Slot, index: HPy_ssize_t) -> bool {
 
 /// Whether all items have been set. What has not been is None afterwards, as nobody could look at the object otherwise.
 fn is_full(call: Call, slot: &'static Slot, mut fill: impl FnMut(HPy_ssize_t)) -> bool {
-    let empty: Vec<_> = slot.look_at_extra(|extra| {
-        let filled = extra.into_iter().flat_map(|extra| &extra.filled).enumerate();
-        filled.filter(|(_, filled)| !**filled).map(|(index, _)| index).collect()
-    });
-    let Some(first) = empty.first() else { return true };
+    let next_empty = |from: usize| {
+        slot.look_at_extra(|extra| {
+            let filled = extra.and_then(|extra| extra.filled.get(from..))?;
+            filled.iter().position(|filled| !*filled).map(|index| from + index)
+        })
+    };
+    let Some(first) = next_empty(0) else { return true };
     let what = format!("a builder without an item at index {first}");
     let go_on = call.complain(Misuse::BuilderIndex, &what, 0, Some(slot));
-    for index in &empty {
+    let mut next = Some(first);
+    while let Some(index) = next {
         fill(index.cast_signed());
+        next = next_empty(index + 1);
     }
     go_on
 }
@@ -87,7 +99,8 @@ macro_rules! builders {
                     return $handle::NULL;
                 }
                 let inner = ((*call.inner).$new)(call.inner, size).$field;
-                $handle { $field: opened(call, $kind, inner, size) }
+                let cancel = || ((*call.inner).$cancel)(call.inner, $handle { $field: inner });
+                $handle { $field: opened(*call, $kind, inner, size, cancel) }
             }
         }
 
@@ -96,8 +109,8 @@ macro_rules! builders {
             unsafe {
                 let Some(call) = Call::enter(ctx, member::$set) else { return };
                 let Some(item) = call.handle(h_item, 2) else { return };
-                let Some((_, slot)) = builder(call, $kind, own.$field) else { return };
-                if can_be_set(call, slot, index) {
+                let Some((_, slot)) = builder(*call, $kind, own.$field) else { return };
+                if can_be_set(*call, slot, index) {
                     let inner = $handle { $field: slot.inner.load(core::sync::atomic::Ordering::Relaxed) };
                     ((*call.inner).$set)(call.inner, inner, index, item);
                 }
@@ -108,7 +121,7 @@ macro_rules! builders {
             // SAFETY: the context is one of ours, and the builder has been checked.
             unsafe {
                 let Some(call) = Call::enter(ctx, member::$build) else { return HPy::NULL };
-                let Some((index, slot)) = builder(call, $kind, own.$field) else {
+                let Some((index, slot)) = builder(*call, $kind, own.$field) else {
                     // As for one that could not be made, unless there is an exception already.
                     call.has_failed();
                     if ((*call.inner).ctx_Err_Occurred)(call.inner) == 0 {
@@ -118,7 +131,7 @@ macro_rules! builders {
                 };
                 let inner = $handle { $field: slot.inner.load(core::sync::atomic::Ordering::Relaxed) };
                 let none = (*call.inner).h_None;
-                let full = is_full(call, slot, |index| ((*call.inner).$set)(call.inner, inner, index, none));
+                let full = is_full(*call, slot, |index| ((*call.inner).$set)(call.inner, inner, index, none));
                 call.thread.close(index, slot, call.mark(), call.caller());
                 if !full {
                     ((*call.inner).$cancel)(call.inner, inner);
@@ -133,7 +146,7 @@ macro_rules! builders {
             // SAFETY: the context is one of ours, and the builder has been checked.
             unsafe {
                 let Some(call) = Call::enter(ctx, member::$cancel) else { return };
-                let Some((index, slot)) = builder(call, $kind, own.$field) else { return };
+                let Some((index, slot)) = builder(*call, $kind, own.$field) else { return };
                 let inner = $handle { $field: slot.inner.load(core::sync::atomic::Ordering::Relaxed) };
                 call.thread.close(index, slot, call.mark(), call.caller());
                 ((*call.inner).$cancel)(call.inner, inner);

@@ -71,8 +71,8 @@ impl Calls for Debug {
             let Some(call) = Call::enter(ctx, member::ctx_Call) else { return HPy::NULL };
             let Some(callable) = call.handle(callable, 0) else { return HPy::NULL };
             let Some(kwnames) = call.handle_or_null(kwnames, 3) else { return HPy::NULL };
-            let Some(more) = keyword_count(call, kwnames, 3) else { return HPy::NULL };
-            let Some(items) = array(call, args, nargs + more, 1) else { return HPy::NULL };
+            let Some(more) = keyword_count(*call, kwnames, 3) else { return HPy::NULL };
+            let Some(items) = array(*call, args, nargs + more, 1) else { return HPy::NULL };
             call.opened(((*call.inner).ctx_Call)(call.inner, callable, items.as_ptr(), nargs, kwnames))
         }
     }
@@ -89,8 +89,8 @@ impl Calls for Debug {
             let Some(call) = Call::enter(ctx, member::ctx_CallMethod) else { return HPy::NULL };
             let Some(name) = call.handle(name, 0) else { return HPy::NULL };
             let Some(kwnames) = call.handle_or_null(kwnames, 3) else { return HPy::NULL };
-            let Some(more) = keyword_count(call, kwnames, 3) else { return HPy::NULL };
-            let Some(items) = array(call, args, nargs + more, 1) else { return HPy::NULL };
+            let Some(more) = keyword_count(*call, kwnames, 3) else { return HPy::NULL };
+            let Some(items) = array(*call, args, nargs + more, 1) else { return HPy::NULL };
             call.opened(((*call.inner).ctx_CallMethod)(call.inner, name, items.as_ptr(), nargs, kwnames))
         }
     }
@@ -127,7 +127,7 @@ impl Tuple for Debug {
                 call.has_failed();
                 return HPy::NULL;
             }
-            let Some(own) = array(call, items, n.max(0).cast_unsigned(), 0) else { return HPy::NULL };
+            let Some(own) = array(*call, items, n.max(0).cast_unsigned(), 0) else { return HPy::NULL };
             call.opened(((*call.inner).ctx_Tuple_FromArray)(call.inner, own.as_ptr(), n))
         }
     }

@@ -65,7 +65,7 @@ impl Unicode for Debug {
             if !size.is_null() {
                 *size = length;
             }
-            copy(call, h, text, length.max(0).cast_unsigned())
+            copy(*call, h, text, length.max(0).cast_unsigned())
         }
     }
 }
@@ -84,7 +84,7 @@ impl Bytes for Debug {
                 return null();
             }
             let length = ((*call.inner).ctx_Bytes_GET_SIZE)(call.inner, inner);
-            copy(call, h, text, length.max(0).cast_unsigned())
+            copy(*call, h, text, length.max(0).cast_unsigned())
         }
     }
 
@@ -98,7 +98,7 @@ impl Bytes for Debug {
             }
             let text = ((*call.inner).ctx_Bytes_AS_STRING)(call.inner, inner);
             let length = ((*call.inner).ctx_Bytes_GET_SIZE)(call.inner, inner);
-            copy(call, h, text, length.max(0).cast_unsigned())
+            copy(*call, h, text, length.max(0).cast_unsigned())
         }
     }
 }

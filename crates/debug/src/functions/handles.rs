@@ -51,7 +51,7 @@ impl Handle for Debug {
             if h.is_null() {
                 return;
             }
-            if let Some((index, slot)) = to_close(call, h, 0) {
+            if let Some((index, slot)) = to_close(*call, h, 0) {
                 let inner = call.close(index, slot);
                 ((*call.inner).ctx_Close)(call.inner, inner);
             }

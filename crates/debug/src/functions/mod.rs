@@ -38,7 +38,7 @@ impl Eval for Debug {
             let Some(code) = call.handle(code, 0) else { return HPy::NULL };
             let Some(globals) = call.handle(globals, 1) else { return HPy::NULL };
             let Some(locals) = call.handle_or_null(locals, 2) else { return HPy::NULL };
-            if !types::is_named(call, code, c"code") {
+            if !types::is_named(*call, code, c"code") {
                 return call.wrong_type("code object", 0).unwrap_or(HPy::NULL);
             }
             if !call.is(globals, |ctx| ctx.h_DictType, "dict", 1) {

@@ -29,7 +29,7 @@ impl Field for Debug {
                 call.complain(Misuse::FieldAsHandle, "a field that a handle has been assigned to", 1, None);
                 return;
             }
-            if !owns(call, target, target_field) {
+            if !owns(*call, target, target_field) {
                 return;
             }
             ((*call.inner).ctx_Field_Store)(call.inner, target, target_field, value);
@@ -49,7 +49,7 @@ impl Field for Debug {
                 call.complain(Misuse::NullHandle, "an empty field", 1, None);
                 return call.cannot(Misuse::NullHandle).unwrap_or(HPy::NULL);
             }
-            if !may_load(call, source, source_field) {
+            if !may_load(*call, source, source_field) {
                 return HPy::NULL;
             }
             call.opened_or_null(((*call.inner).ctx_Field_Load)(call.inner, source, source_field))
@@ -81,9 +81,12 @@ unsafe fn owns(call: Call, target: HPy, field: *mut HPyField) -> bool {
             let what = format!("a field that lies in the struct of another object than this {}", of.name);
             return call.complain(Misuse::WrongOwner, &what, 1, None);
         }
-        if !of.followed {
+        if !of.is_visited {
             let what = format!("a field of {}, whose type has no HPy_tp_traverse to visit it,", of.name);
             return call.complain(Misuse::FieldNotVisited, &what, 1, None);
+        }
+        if !of.followed {
+            return true;
         }
         let by_python = inside && structs::is_member(address - data);
         if (*field)._i != 0 && !by_python && fields::owner_of(address) != Some(data) {
@@ -94,7 +97,7 @@ unsafe fn owns(call: Call, target: HPy, field: *mut HPyField) -> bool {
             // What it refers to is not its own to let go.
             *field = HPyField::NULL;
         }
-        structs::is_alive(data, of.size);
+        structs::is_alive(data, of);
         fields::stored(data, field);
     }
     true

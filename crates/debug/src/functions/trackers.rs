@@ -55,7 +55,7 @@ impl Tracker for Debug {
         // SAFETY: the context is one of ours; trackers belong to the thread that opened them.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_Add) else { return -1 };
-            let Some((_, tracker)) = tracker(call, ht) else { return -1 };
+            let Some((_, tracker)) = tracker(*call, ht) else { return -1 };
             if h.is_null() {
                 return 0;
             }
@@ -69,7 +69,7 @@ impl Tracker for Debug {
         // SAFETY: as above.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_ForgetAll) else { return };
-            let Some((_, tracker)) = tracker(call, ht) else { return };
+            let Some((_, tracker)) = tracker(*call, ht) else { return };
             tracker.change_extra(|extra| extra.items.clear());
         }
     }
@@ -78,7 +78,7 @@ impl Tracker for Debug {
         // SAFETY: as above; what is closed was open.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_Close) else { return };
-            let Some((index, tracker)) = tracker(call, ht) else { return };
+            let Some((index, tracker)) = tracker(*call, ht) else { return };
             let items = tracker.change_extra(|extra| core::mem::take(&mut extra.items));
             call.thread.close(index, tracker, call.mark(), call.caller());
             let mut closed = Vec::with_capacity(items.len());

@@ -98,7 +98,7 @@ macro_rules! as_struct {
                 unsafe {
                     let Some(call) = Call::enter(ctx, member::$function) else { return crate::structs::nothing() };
                     let Some(inner) = call.handle(h, 0) else { return crate::structs::nothing() };
-                    if !has_shape(call, inner, $shape) || !is_of_struct(call, h, inner) {
+                    if !has_shape(*call, inner, $shape) || !is_of_struct(*call, h, inner) {
                         return crate::structs::nothing();
                     }
                     ((*call.inner).$function)(call.inner, inner)
@@ -148,7 +148,7 @@ impl Type for Debug {
             let own = if params.is_null() { null_mut() } else { own.as_mut_ptr() };
             let inner = ((*call.inner).ctx_Type_FromSpec)(call.inner, &mut copy, own);
             if !inner.is_null() {
-                structs::made(call, &*spec, place, inner);
+                structs::made(*call, &*spec, place, inner);
             }
             call.opened(inner)
         }
@@ -172,7 +172,7 @@ impl Type for Debug {
             }
             // They are not looked at, and may be missing.
             let count = if args.is_null() { 0 } else { nargs.max(0).cast_unsigned() };
-            let Some(items) = array(call, args, count, 1) else { return HPy::NULL };
+            let Some(items) = array(*call, args, count, 1) else { return HPy::NULL };
             let items = if args.is_null() { null() } else { items.as_ptr() };
             call.opened(((*call.inner).ctx_Type_GenericNew)(call.inner, tp, items, nargs, kw))
         }
@@ -186,8 +186,8 @@ impl Type for Debug {
                 return HPy::NULL;
             }
             let Some(tp) = call.handle(h_type, 0) else { return HPy::NULL };
-            let of = structs::known(call, tp);
-            if of.is_none() && !structs::may_have_struct(call, tp) {
+            let of = structs::known(*call, tp);
+            if of.is_none() && !structs::may_have_struct(*call, tp) {
                 let what = "a type that has no struct of an extension";
                 if !call.complain(Misuse::WrongType, what, 0, None) {
                     return HPy::NULL;
@@ -195,7 +195,7 @@ impl Type for Debug {
             }
             let object = ((*call.inner).ctx_New)(call.inner, tp, data);
             if let Some(of) = of.filter(|of| of.followed && !object.is_null()) {
-                structs::is_alive((*data).addr(), of.size);
+                structs::is_alive((*data).addr(), of);
             }
             call.opened(object)
         }
@@ -214,7 +214,7 @@ impl Type for Debug {
                 call.has_failed();
                 return null();
             }
-            data::copy(call, r#type, name, CStr::from_ptr(name).count_bytes())
+            data::copy(*call, r#type, name, CStr::from_ptr(name).count_bytes())
         }
     }
 }

@@ -25,6 +25,7 @@ pub static HOST: hpy_debug::Host = hpy_debug::Host {
     interpreter,
     warn,
     identity,
+    holds_buffers,
     is_object,
     type_of,
     type_mark,
@@ -255,6 +256,62 @@ unsafe fn identity(object: HPy) -> usize {
     to_object(object).addr()
 }
 
+/// The collector knows what refers to an object: for a buffer, that is the object that has got it, unless C code has.
+unsafe fn holds_buffers(objects: &[usize]) -> Vec<bool> {
+    // SAFETY: debug mode holds the interpreter here; the objects are alive.
+    unsafe {
+        let _pending = Pending::put_aside();
+        holders_of(objects).unwrap_or_else(|_| {
+            PyErr_Clear();
+            vec![false; objects.len()]
+        })
+    }
+}
+
+unsafe fn holders_of(objects: &[usize]) -> Result<Vec<bool>> {
+    // SAFETY: as above; the references are counted by `Owned`, items of lists are alive as long as these.
+    unsafe {
+        let exporters = Owned::new(PyTuple_New(objects.len().cast_signed()))?;
+        for (index, address) in objects.iter().enumerate() {
+            let object = to_object(HPy { _i: address.cast_signed() });
+            PyTuple_SetItem(exporters.as_ptr(), index.cast_signed(), new_ref(object));
+        }
+        let gc = Owned::new(PyImport_ImportModule(c"gc".as_ptr()))?;
+        let function = |name: &CStr| Owned::new(PyObject_GetAttrString(gc.as_ptr(), name.as_ptr()));
+        let referrers = function(c"get_referrers")?;
+        let referrers = Owned::new(PyObject_CallObject(referrers.as_ptr(), exporters.as_ptr()))?;
+        let referents = function(c"get_referents")?;
+        let mut held = vec![false; objects.len()];
+        for index in 0..PyList_Size(referrers.as_ptr()) {
+            let referrer = PyList_GetItem(referrers.as_ptr(), index);
+            if !may_hold_buffers(referrer) {
+                continue;
+            }
+            let all = Owned::new(PyObject_CallOneArg(referents.as_ptr(), referrer))?;
+            for index in 0..PyList_Size(all.as_ptr()) {
+                let address = PyList_GetItem(all.as_ptr(), index).addr();
+                for (held, _) in held.iter_mut().zip(objects).filter(|(_, object)| **object == address) {
+                    *held = true;
+                }
+            }
+        }
+        Ok(held)
+    }
+}
+
+/// Whether an object that refers to another one may do so for its buffer: it is neither of a type that has just references, nor of a
+/// class.
+unsafe fn may_hold_buffers(object: *mut PyObject) -> bool {
+    // SAFETY: the object is alive.
+    unsafe {
+        let class = Py_TYPE(object);
+        let plain = [&raw mut PyDict_Type, &raw mut PyList_Type, &raw mut PyTuple_Type, &raw mut PySet_Type];
+        let others =
+            [&raw mut PyFrame_Type, &raw mut PyCell_Type, &raw mut PyCFunction_Type, &raw mut PyFrozenSet_Type];
+        !plain.contains(&class) && !others.contains(&class) && (*class).tp_dictoffset == 0
+    }
+}
+
 /// A type's address, and what tells it from another one that comes to lie there: where its name and its base are, and its size.
 unsafe fn type_of(object: HPy) -> (usize, usize) {
     // SAFETY: the handle is open, so the object and its type are alive.
@@ -375,7 +432,9 @@ unsafe fn is_object(address: isize) -> bool {
 #[cfg(target_os = "linux")]
 fn can_be_read(start: *const u8, size: usize) -> bool {
     let end = start.addr().saturating_add(size);
-    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return false };
+    // Names of files need not be UTF-8.
+    let Ok(maps) = std::fs::read("/proc/self/maps") else { return false };
+    let maps = String::from_utf8_lossy(&maps);
     let readable = |line: &str| {
         let (range, rights) = line.split_once(' ')?;
         let (from, to) = range.split_once('-')?;

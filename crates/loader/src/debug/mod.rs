@@ -264,10 +264,11 @@ unsafe fn set_on_invalid_builder(_module: *mut PyObject, argument: *mut PyObject
 unsafe fn set_callback(which: Callback, function: *mut PyObject) -> Result<Owned> {
     // SAFETY: the object is alive. The handle that is passed on is a reference of its own.
     unsafe {
+        let inner = hpy_cpython::context::below_layers()?;
         if function == Py_None() {
-            inspect::set_callback(which, to_handle(null_mut()));
+            inspect::set_callback(inner, which, to_handle(null_mut()));
         } else if PyCallable_Check(function) != 0 {
-            inspect::set_callback(which, to_handle(new_ref(function)));
+            inspect::set_callback(inner, which, to_handle(new_ref(function)));
         } else {
             let given = type_name_of(function);
             return Err(error(PyExc_TypeError, &format!("a callable or None is wanted here, not {given}")));

@@ -4,6 +4,7 @@ use core::cell::UnsafeCell;
 use core::ptr::null_mut;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::HPyContext;
 use hpy_cpython::module::{PythonError, Result};
@@ -11,6 +12,7 @@ use hpy_debug::inspect;
 use pyo3_ffi::*;
 
 use super::host::HOST;
+use crate::interpreter::interpreter;
 use crate::owned::Owned;
 use crate::{Static, method};
 
@@ -22,34 +24,53 @@ const SETTINGS: &str = "HPY_DEBUG";
 /// # Safety
 /// The caller holds the interpreter.
 pub unsafe fn context(level: usize) -> Result<*mut HPyContext> {
-    static STARTED: AtomicBool = AtomicBool::new(false);
+    static CONFIGURED: AtomicBool = AtomicBool::new(false);
     // SAFETY: as this function's.
     unsafe {
-        if !STARTED.load(Ordering::Acquire) {
+        // The environment is the process's.
+        if !CONFIGURED.load(Ordering::Acquire) {
             let settings = std::env::var_os(SETTINGS).unwrap_or_default();
             if let Err(message) = inspect::configure(&settings.to_string_lossy()) {
                 let message = Owned::str(&message)?;
                 PyErr_SetObject(PyExc_ValueError, message.as_ptr());
                 return Err(PythonError);
             }
-            // Two threads may have come here.
-            if !STARTED.swap(true, Ordering::AcqRel)
-                && let Err(error) = tell_at_exit()
-            {
-                STARTED.store(false, Ordering::Release);
-                return Err(error);
-            }
+            CONFIGURED.store(true, Ordering::Release);
+        }
+        let here = interpreter();
+        if begins(here)
+            && let Err(error) = tell_at_exit()
+        {
+            ends(here);
+            return Err(error);
         }
         let ctx = hpy_debug::context(hpy_cpython::context::below_layers()?, &HOST, level);
         if ctx.is_null() { Err(PythonError) } else { Ok(ctx) }
     }
 }
 
+/// The interpreters in which debug mode has begun. Each tells at its end what was found in it.
+static BEGUN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+/// Whether debug mode begins in an interpreter.
+fn begins(interpreter: usize) -> bool {
+    let mut begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = !begun.contains(&interpreter);
+    if is_new {
+        begun.push(interpreter);
+    }
+    is_new
+}
+
+fn ends(interpreter: usize) {
+    BEGUN.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| *known != interpreter);
+}
+
 static FINISH: Static<PyMethodDef> = Static(UnsafeCell::new(method(
     c"_finish",
     PyMethodDefPointer { PyCFunction: finish },
     METH_NOARGS,
-    c"Tells what debug mode has found, at the end of a program.",
+    c"Tells what debug mode has found, at the end of an interpreter.",
 )));
 
 unsafe fn tell_at_exit() -> Result<()> {
@@ -66,6 +87,7 @@ unsafe fn tell_at_exit() -> Result<()> {
 unsafe extern "C" fn finish(_module: *mut PyObject, _ignored: *mut PyObject) -> *mut PyObject {
     // SAFETY: Python calls this, and holds the interpreter.
     unsafe {
+        ends(interpreter());
         if let Some(text) = inspect::finish() {
             // A closed stderr is nobody's fault.
             let _ = writeln!(std::io::stderr(), "{text}");
