@@ -11,6 +11,7 @@ use hpy_abi::{HPy, HPyContext, HPyTracker};
 use crate::context::{Context, Owned, Raised, is_success};
 use crate::cstr::Reader;
 use crate::message::Message;
+use crate::units::{self, is_unit};
 use crate::utf8;
 
 /// How many outputs `HPyArg_Parse` can get to write to: one for each unit, up to the first that is certain to fail.
@@ -67,13 +68,6 @@ fn no_format(context: Context, function: &CStr) -> Raised {
 /// Whether the units end at this byte: what follows is for error messages.
 pub fn ends(byte: u8) -> bool {
     matches!(byte, 0 | b':' | b';')
-}
-
-fn is_unit(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'b' | b'B' | b'h' | b'H' | b'i' | b'I' | b'l' | b'k' | b'L' | b'K' | b'n' | b'f' | b'd' | b'O' | b'p' | b's'
-    )
 }
 
 /// Counts units, as long as each is one, and `reached` holds for its index and whether it is optional. What `is_mark`
@@ -142,21 +136,22 @@ impl<'a> Parser<'a> {
     #[inline(never)]
     pub fn fail(&self, exception: HPy, text: &CStr) -> Raised {
         let mut message = Message::new();
-        let mut naming = self.format;
-        naming.take_while(|byte| !ends(byte));
-        match naming.take() {
-            b':' => {
-                message.push_at_most(naming.rest(), 200);
-                message.push(b"() ");
-                message.push(text.to_bytes());
-            }
-            b';' => message.push(naming.rest()),
-            _ => {
-                message.push(b"function ");
-                message.push(text.to_bytes());
-            }
+        if !self.push_own_message(&mut message) {
+            message.push_function(self.format);
+            message.push(text.to_bytes());
         }
         self.context.raise_message(exception, message)
+    }
+
+    /// Adds the message that the format has behind a semicolon, if it has one.
+    pub fn push_own_message(&self, message: &mut Message) -> bool {
+        let mut rest = self.format;
+        rest.take_while(|byte| !ends(byte));
+        let has_one = rest.take() == b';';
+        if has_one {
+            message.push(rest.rest());
+        }
+        has_one
     }
 
     /// Runs `parse` with a new tracker in `*ht`, which is closed again if that fails; with none if `ht` is null.
@@ -183,6 +178,7 @@ impl<'a> Parser<'a> {
     }
 
     fn positional(&self) -> Result<(), Raised> {
+        units::check(self.context, self.format, |byte| byte == b'|')?;
         let mut format = self.format;
         let mut optional = false;
         let mut index: usize = 0;
@@ -222,10 +218,7 @@ impl<'a> Parser<'a> {
 
     /// Stores the argument as the unit says. What is missing leaves its variable alone.
     pub fn convert(&self, unit: u8, index: usize, argument: Argument) -> Result<(), Raised> {
-        if !is_unit(unit) {
-            return Err(self.fail(self.context.system_error(), c"unknown arg format code"));
-        }
-        // SAFETY: the unit is one, and not certain to fail, so it was counted and there is an output for it.
+        // SAFETY: the format has been checked, so the unit is one, and not certain to fail, so it was counted and there is an output for it.
         let output = unsafe { *self.outputs.add(index) };
         let value = match &argument {
             Argument::Missing => return Ok(()),
@@ -269,7 +262,7 @@ impl<'a> Parser<'a> {
             b'k' => put!(c_ulong, context.as_unsigned_long_mask(value)?),
             b'L' => put!(c_longlong, context.as_long_long(value)?),
             b'K' => put!(c_ulonglong, context.as_unsigned_long_long_mask(value)?),
-            b'n' => put!(isize, context.as_ssize(value)?),
+            b'n' => put!(isize, context.index_as_ssize(value)?),
             b'f' => put!(f32, context.as_double(value)? as f32),
             b'd' => put!(f64, context.as_double(value)?),
             b'p' => put!(c_int, c_int::from(context.is_true(value)?)),
@@ -303,9 +296,7 @@ impl<'a> Parser<'a> {
         if !context.is_str(value) {
             return Err(self.fail(context.type_error(), c"a str is required"));
         }
-        let Ok((text, length)) = context.utf8(value) else {
-            return Err(self.fail(context.system_error(), c"unicode conversion error"));
-        };
+        let (text, length) = context.utf8(value)?;
         // SAFETY: the text has `length` bytes.
         let bytes = unsafe { core::slice::from_raw_parts(text.cast::<u8>(), length) };
         if utf8::has_nul(bytes) {

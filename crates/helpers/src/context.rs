@@ -59,6 +59,7 @@ impl Context {
         key_error h_KeyError
         overflow_error h_OverflowError
         str_type h_UnicodeType
+        int_type h_LongType
         system_error h_SystemError
         type_error h_TypeError
         value_error h_ValueError
@@ -86,6 +87,29 @@ impl Context {
     pub fn raise_message(self, exception: HPy, mut text: Message) -> Raised {
         call!(self, ctx_Err_SetString, exception, text.as_ptr());
         Raised
+    }
+
+    /// Raises a message with a note below it, where exceptions have notes.
+    #[cold]
+    #[inline(never)]
+    pub fn raise_with_note(self, exception: HPy, mut text: Message, mut note: Message) -> Raised {
+        let mut with_note = || {
+            let text = self.new_str(text.as_ptr())?;
+            // SAFETY: there is one handle.
+            let arguments = unsafe { self.tuple(&text.handle, 1) }?;
+            let error = self.call(exception, &arguments, HPy::NULL)?;
+            if self.has_attribute(error.handle, c"add_note") {
+                let add_note = self.attribute(error.handle, c"add_note")?;
+                let note = self.new_str(note.as_ptr())?;
+                // SAFETY: there is one handle.
+                let arguments = unsafe { self.tuple(&note.handle, 1) }?;
+                self.call(add_note.handle, &arguments, HPy::NULL)?;
+            }
+            Ok(self.raise_object(exception, &error))
+        };
+        match with_note() {
+            Ok(raised) | Err(raised) => raised,
+        }
     }
 
     pub fn raise_object(self, exception: HPy, value: &Owned) -> Raised {
@@ -240,6 +264,15 @@ impl Context {
         self.unless_raised(call!(self, ctx_Long_AsSsize_t, object), -1)
     }
 
+    /// Of an int, or what `__index__` gives.
+    pub fn index_as_ssize(self, object: HPy) -> Result<isize, Raised> {
+        if call!(self, ctx_TypeCheck, object, self.int_type()) != 0 {
+            return self.as_ssize(object);
+        }
+        let index = self.owned(call!(self, ctx_Index, object))?;
+        self.as_ssize(index.handle)
+    }
+
     pub fn as_double(self, object: HPy) -> Result<f64, Raised> {
         self.unless_raised(call!(self, ctx_Float_AsDouble, object), -1.0)
     }
@@ -262,6 +295,10 @@ impl Context {
         // SAFETY: there are as many handles.
         let arguments = unsafe { self.tuple(arguments.as_ptr(), arguments.len() as isize) }?;
         self.call(self.str_type(), &arguments, HPy::NULL)
+    }
+
+    pub fn is_dict(self, object: HPy) -> bool {
+        call!(self, ctx_Dict_Check, object) != 0
     }
 
     pub fn is_str(self, object: HPy) -> bool {

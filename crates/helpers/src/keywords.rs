@@ -8,7 +8,9 @@ use hpy_abi::{HPy, HPyContext, HPyShortcuts, HPyTracker};
 use crate::argparse::{Argument, Parser, ends};
 use crate::context::{Context, Owned, Raised, is_success};
 use crate::cstr::Reader;
+use crate::message::Message;
 use crate::shortcuts::Shortcuts;
+use crate::units;
 
 /// `HPyArg_ParseKeywords`. Returns 1, or 0 with an exception pending and no tracker open.
 #[unsafe(no_mangle)]
@@ -30,17 +32,18 @@ pub unsafe extern "C" fn _HPyArg_ParseKeywordsArray(
     let parse = |parser: Parser| {
         // SAFETY: the names end with null.
         let names = unsafe { parser.names(keywords) }?;
+        parser.check(names, !ht.is_null())?;
         let mut values = [const { MaybeUninit::<HPy>::uninit() }; FEW];
         // SAFETY: the caller's tracker, outputs and, behind the positional arguments, values of keywords.
         unsafe {
             if let Some(shortcuts) = Shortcuts::new(shortcuts)
                 && find_all(shortcuts, args, nargs, kwnames, keywords, names, &mut values)
             {
-                return parser.with_all(shortcuts, ht, names, &mut values);
+                return parser.with_all(shortcuts, ht, keywords, !kwnames.is_null(), &mut values);
             }
             parser.tracking(ht, |parser| {
                 let given = parser.given_names(kwnames, args.wrapping_add(nargs))?;
-                parser.with_given(keywords, names, given)
+                parser.with_given(keywords, given)
             })
         }
     };
@@ -71,8 +74,9 @@ pub unsafe extern "C" fn _HPyArg_ParseKeywordsDictArray(
     let parse = |parser: Parser| {
         // SAFETY: the names end with null.
         let names = unsafe { parser.names(keywords) }?;
+        parser.check(names, !ht.is_null())?;
         // SAFETY: the caller's tracker and outputs.
-        unsafe { parser.tracking(ht, |parser| parser.with_given(keywords, names, given)) }
+        unsafe { parser.tracking(ht, |parser| parser.with_given(keywords, given)) }
     };
     is_success(parser.and_then(parse))
 }
@@ -84,6 +88,11 @@ enum Given {
     /// A tuple of names, their number, and an array of as many values.
     Names(HPy, isize, *const HPy),
     Dict(HPy),
+}
+
+/// What stands between units and makes what follows optional, or to be given by keyword only.
+fn is_mark(byte: u8) -> bool {
+    matches!(byte, b'|' | b'$')
 }
 
 /// With so many parameters or fewer, the arguments are found before the format is read.
@@ -151,10 +160,75 @@ impl Parser<'_> {
         Ok(count)
     }
 
-    /// The keyword arguments of a call with a tuple of names.
+    /// Whether the whole format can be used, for so many parameters: before anything is written.
+    fn check(&self, names: usize, has_tracker: bool) -> Result<(), Raised> {
+        units::check(self.context, self.format, is_mark)?;
+        let (mut format, mut count): (Reader, usize) = (self.format, 0);
+        while !ends(format.peek()) {
+            let unit = format.take();
+            if unit == b'O' && !has_tracker {
+                let text =
+                    c"HPyArg_ParseKeywords cannot use the format character 'O' unless an HPyTracker is provided. \
+                             Please supply an HPyTracker.";
+                return Err(self.fail(self.context.system_error(), text));
+            }
+            if !is_mark(unit) {
+                count = count.wrapping_add(1);
+            }
+        }
+        if count == names {
+            return Ok(());
+        }
+        let text = match count > names {
+            true => c"mismatched args (too few keywords for fmt)",
+            false => c"mismatched args (too many keywords for fmt)",
+        };
+        Err(self.fail(self.context.type_error(), text))
+    }
+
+    /// Raises for a required parameter that was not given.
+    ///
+    /// # Safety
+    /// The name is a C string.
+    #[cold]
+    #[inline(never)]
+    unsafe fn missing(&self, name: *const c_char, by_keyword: bool) -> Raised {
+        // SAFETY: as this function's.
+        let name = unsafe { Reader::new(name) }.rest();
+        let (mut message, mut quoted) = (Message::new(), Message::new());
+        quoted.push(b"'");
+        quoted.push_at_most(name, 100);
+        quoted.push(b"'");
+        if self.push_own_message(&mut message) {
+            return self.context.raise_message(self.context.type_error(), message);
+        }
+        message.push_function(self.format);
+        message.push(b"no value for required argument");
+        if name.is_empty() {
+            return self.context.raise_message(self.context.type_error(), message);
+        }
+        // Arguments that are all given by position end before the one that is missing. There the message is to the letter that of 0.9
+        // for a function with a name, and a note has the rest.
+        if message.names_function() && !by_keyword {
+            let mut note = Message::new();
+            note.push(b"The argument ");
+            note.push(quoted.text());
+            note.push(b" is missing.");
+            return self.context.raise_with_note(self.context.type_error(), message, note);
+        }
+        message.push(b" ");
+        message.push(quoted.text());
+        self.context.raise_message(self.context.type_error(), message)
+    }
+
+    /// The keyword arguments of a call with a tuple of names. A dict is what `HPy_tp_new` and `HPy_tp_init` have instead; that is what
+    /// `HPyArg_ParseKeywordsDict` is for, and it is taken here as well.
     fn given_names(&self, kwnames: HPy, values: *const HPy) -> Result<Given, Raised> {
         if kwnames.is_null() {
             return Ok(Given::Nothing);
+        }
+        if self.context.is_dict(kwnames) {
+            return Ok(Given::Dict(kwnames));
         }
         match self.context.length(kwnames) {
             Ok(count) => Ok(Given::Names(kwnames, count, values)),
@@ -169,13 +243,14 @@ impl Parser<'_> {
     /// than the one that is borrowed.
     ///
     /// # Safety
-    /// There are values for `names` parameters; `ht` is null or the caller's variable.
+    /// There are values for as many parameters as there are names, the format has been checked, and `ht` is null or the caller's variable.
     #[inline(always)]
     unsafe fn with_all(
         &self,
         shortcuts: Shortcuts,
         ht: *mut HPyTracker,
-        names: usize,
+        keywords: *const *const c_char,
+        by_keyword: bool,
         values: &mut Values,
     ) -> Result<(), Raised> {
         let values = values.as_mut_ptr().cast::<HPy>();
@@ -192,7 +267,8 @@ impl Parser<'_> {
             kept = kept.wrapping_add(1);
             Ok(value)
         };
-        self.with_keywords(names, !ht.is_null(), argument, keep)?;
+        // SAFETY: as this function's.
+        unsafe { self.with_keywords(keywords, by_keyword, argument, keep) }?;
         if !ht.is_null() {
             // SAFETY: so many are kept; the caller's variable.
             unsafe { *ht = shortcuts.track(values, kept)? };
@@ -203,9 +279,9 @@ impl Parser<'_> {
     /// With arguments that are found one by one, and kept in the tracker.
     ///
     /// # Safety
-    /// `keywords` has `names` names; `given` is as its docs say.
+    /// `keywords` has a name for each unit; `given` is as its docs say.
     #[inline(never)]
-    unsafe fn with_given(&self, keywords: *const *const c_char, names: usize, given: Given) -> Result<(), Raised> {
+    unsafe fn with_given(&self, keywords: *const *const c_char, given: Given) -> Result<(), Raised> {
         let argument = |parser: &Parser, index: usize| {
             if index < parser.nargs {
                 return Ok(parser.positional_argument(index));
@@ -218,15 +294,20 @@ impl Parser<'_> {
             (Argument::Owned(value), Some(tracker)) => parser.context.track(tracker, value),
             _ => Ok(HPy::NULL),
         };
-        self.with_keywords(names, self.tracker.is_some(), argument, keep)
+        let by_keyword = !matches!(given, Given::Nothing);
+        // SAFETY: as this function's.
+        unsafe { self.with_keywords(keywords, by_keyword, argument, keep) }
     }
 
-    /// Reads the format, with the argument for each of `names` parameters. `keep` gives a handle that the caller may have.
+    /// Reads the format, with the argument for each parameter. `keep` gives a handle that the caller may have.
+    ///
+    /// # Safety
+    /// The format has been checked, so `keywords` has a name for each unit.
     #[inline(always)]
-    fn with_keywords(
+    unsafe fn with_keywords(
         &self,
-        names: usize,
-        has_tracker: bool,
+        keywords: *const *const c_char,
+        by_keyword: bool,
         argument: impl Fn(&Self, usize) -> Result<Argument, Raised>,
         mut keep: impl FnMut(&Self, Argument) -> Result<HPy, Raised>,
     ) -> Result<(), Raised> {
@@ -241,20 +322,12 @@ impl Parser<'_> {
                 if ends(unit) {
                     break;
                 }
-                if matches!(unit, b'|' | b'$') {
+                if is_mark(unit) {
                     format.skip();
                     optional = true;
                     keyword_only |= unit == b'$';
                     continue;
                 }
-            } else if !has_tracker {
-                let text =
-                    c"HPyArg_ParseKeywords cannot use the format character 'O' unless an HPyTracker is provided. \
-                             Please supply an HPyTracker.";
-                return Err(self.fail(self.context.system_error(), text));
-            }
-            if index >= names {
-                return Err(self.fail(self.context.type_error(), c"mismatched args (too few keywords for fmt)"));
             }
             if keyword_only && index < self.nargs {
                 let text = c"keyword only argument passed as positional argument";
@@ -262,7 +335,8 @@ impl Parser<'_> {
             }
             match argument(self, index)? {
                 Argument::Missing if !optional => {
-                    return Err(self.fail(self.context.type_error(), c"no value for required argument"));
+                    // SAFETY: there is a name for each unit.
+                    return Err(unsafe { self.missing(*keywords.add(index), by_keyword) });
                 }
                 Argument::Missing if is_object => {}
                 argument if is_object => {
@@ -274,9 +348,6 @@ impl Parser<'_> {
             }
             format.skip();
             index = index.wrapping_add(1);
-        }
-        if index != names {
-            return Err(self.fail(self.context.type_error(), c"mismatched args (too many keywords for fmt)"));
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ mod message;
 mod number;
 mod shortcuts;
 mod symbols;
+mod units;
 mod utf8;
 
 /// Never reached, and so never linked; the compiler wants one.

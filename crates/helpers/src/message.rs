@@ -2,6 +2,8 @@
 
 use core::ffi::c_char;
 
+use crate::argparse::ends;
+use crate::cstr::Reader;
 use crate::utf8;
 
 /// Room for the text, the NUL included. It is that of 0.9, which users see when a text is longer.
@@ -11,11 +13,12 @@ const ROOM: usize = 512;
 pub struct Message {
     bytes: [u8; ROOM],
     length: usize,
+    names_function: bool,
 }
 
 impl Message {
     pub fn new() -> Message {
-        Message { bytes: [0; ROOM], length: 0 }
+        Message { bytes: [0; ROOM], length: 0, names_function: false }
     }
 
     pub fn push(&mut self, text: &[u8]) {
@@ -39,6 +42,23 @@ impl Message {
         }
     }
 
+    /// Begins with the function that a format names behind a colon: `name() `, or `function ` if it names none.
+    pub fn push_function(&mut self, mut format: Reader) {
+        format.take_while(|byte| !ends(byte));
+        self.names_function = format.take() == b':';
+        if self.names_function {
+            self.push_at_most(format.rest(), 200);
+            self.push(b"() ");
+        } else {
+            self.push(b"function ");
+        }
+    }
+
+    /// Whether it begins with a function's name.
+    pub fn names_function(&self) -> bool {
+        self.names_function
+    }
+
     /// Adds one byte of a format string; as `\xNN` if it is not ASCII and would break the text.
     pub fn push_format_byte(&mut self, byte: u8) {
         if byte.is_ascii() {
@@ -47,6 +67,10 @@ impl Message {
             self.push(b"\\x");
             self.push(crate::number::Digits::hexadecimal(byte.into()).as_bytes());
         }
+    }
+
+    pub fn text(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 
     /// The text as a C string.

@@ -104,12 +104,13 @@ impl Bytes for Debug {
 }
 
 /// How messages begin that the helpers in an extension give about a format string.
-const ABOUT_FORMATS: [&str; 10] = [
+const ABOUT_FORMATS: [&str; 11] = [
     "HPyArg_Parse",
     "HPy_BuildValue",
     "invalid format string",
     "formatting unit",
     "unknown arg format code",
+    "got the format unit",
     "unknown keyword only argument",
     "mismatched args (too few keywords",
     "mismatched args (too many keywords",
