@@ -1,6 +1,8 @@
 """Bases and metaclasses of types."""
 
 import abc
+import collections.abc
+import gc
 import sys
 
 import pytest
@@ -31,6 +33,7 @@ POINTS = (
     + type_source("Other", "long many[9];")
     + type_source("Made", "Point base; long made;", make=True)
     + type_source("MadeWithout", "", make=True)
+    + type_source("Summing", "", method("sum", "return HPyLong_FromLong(ctx, 5);", prefix="Summing_"), make=True)
 )
 
 
@@ -296,3 +299,125 @@ def test_a_base_in_another_module(snippet):
         instance.x, instance.y, instance.width = 2, 3, 5
         assert (instance.sum(), abs(instance.size()), repr(instance)) == (5, 10, "point")
     assert Python.__mro__ == (Python, cls, base.Point, object)
+
+
+# Metaclasses that make their classes in their own way
+
+
+class Abstract(abc.ABC):
+    @abc.abstractmethod
+    def sum(self):
+        """Missing."""
+
+
+class Registering(type):
+    """Knows its classes, and takes `super().__new__` for what makes them."""
+
+    known = []
+
+    def __new__(meta, name, bases, namespace, **keywords):
+        cls = super().__new__(meta, name, bases, namespace, **keywords)
+        meta.known.append((cls, name, bases))
+        cls.registered = True
+        return cls
+
+
+class Registered(metaclass=Registering):
+    pass
+
+
+OWN_WAY = pytest.mark.differs("0.9.0: the metaclass is `type`, or the type is refused")
+
+
+@OWN_WAY
+@pytest.mark.parametrize("base", [abc.ABC, collections.abc.Sequence, Abstract, Registered], ids=lambda base: base.__name__)
+def test_the_metaclass_of_a_base_makes_classes_in_its_own_way(mod, base):
+    made = mod.make_MadeWithout((base,))
+    assert type(made) is type(base) and made.__base__ is base and made.__mro__[0] is made
+    assert issubclass(made, base) and made.__name__ == "MadeWithout" and made.__module__ == "mod"
+
+    class Sub(made):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return "item"
+
+        def sum(self):
+            return 5
+
+    assert type(Sub) is type(base) and isinstance(Sub(), base)
+
+
+@OWN_WAY
+def test_abstract_methods_are_known(mod):
+    made = mod.make_MadeWithout((collections.abc.Sequence,))
+    assert made.__abstractmethods__ == {"__len__", "__getitem__"}
+    with pytest.raises(TypeError, match="abstract"):
+        made()
+    # A method of the type is one that is there.
+    complete = mod.make_Summing((Abstract,))
+    assert complete.__abstractmethods__ == frozenset() and complete().sum() == 5
+    assert mod.make_MadeWithout((Abstract,)).__abstractmethods__ == {"sum"}
+    made.register(int)
+    assert isinstance(5, made) and issubclass(int, made) and not isinstance("5", made)
+
+
+@OWN_WAY
+def test_the_metaclass_gets_the_type(mod):
+    Registering.known.clear()
+    made = mod.make_MadeWithout((Registered,))
+    assert Registering.known == [(made, "MadeWithout", (Registered,))] and made.registered
+    derived = mod.make_MadeWithout((made,))
+    assert Registering.known[1][0] is derived and type(derived) is Registering
+    Registering.known.clear()
+
+
+@OWN_WAY
+def test_a_struct_beside_such_a_base(mod):
+    made = mod.make_Made((mod.Point, Abstract))
+    assert type(made) is abc.ABCMeta and made.__bases__ == (mod.Point, Abstract)
+    point = made()
+    point.x, point.y = 2, 3
+    assert point.sum() == 5
+
+
+@pytest.mark.newer
+def test_a_metaclass_whose_classes_are_others(mod):
+    class Own(type):
+        def __new__(meta, name, bases, namespace):
+            return type.__new__(meta, name, bases, namespace)
+
+    class Base(metaclass=Own):
+        pass
+
+    class Failing(type):
+        def __new__(meta, name, bases, namespace):
+            if name == "MadeWithout":
+                raise LookupError("not today")
+            return super().__new__(meta, name, bases, namespace)
+
+    class Other(metaclass=Failing):
+        pass
+
+    with pytest.raises(TypeError, match="'mod.MadeWithout' can't have the metaclass 'Own' of its base"):
+        mod.make_MadeWithout((Base,))
+    with pytest.raises(LookupError, match="not today"):
+        mod.make_MadeWithout((Other,))
+
+
+@OWN_WAY
+@pytest.mark.frees_classes
+def test_types_with_such_a_metaclass_go(mod):
+    def types():
+        gc.collect()
+        return sum(isinstance(each, type) for each in gc.get_objects())
+
+    for base in (collections.abc.Sequence, Registered):
+        mod.make_MadeWithout((base,))
+        Registering.known.clear()
+        before = types()
+        for _ in range(10):
+            mod.make_MadeWithout((base,))
+        Registering.known.clear()
+        assert types() == before

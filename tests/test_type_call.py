@@ -361,3 +361,73 @@ def test_a_function_for_an_object_whose_class_overrides_the_call(mod):
     for arguments, by in (((), "slot"), ((1,), "other")):
         instance = Overrides(*arguments)
         assert instance(2) == ("python", (by, instance, (2,), None))
+
+
+@pytest.mark.differs("0.9.0, before CPython 3.12: goes on calling the slot")
+@pytest.mark.parametrize("name", ["Simple", "Structless", "Made", "Switching", "Overriding"])
+def test_a_call_is_set_on_the_type_itself(mod, name):
+    cls, by = getattr(mod, name), CALLABLE[name]
+    instance, before = cls(), cls.__dict__["__call__"]
+    special = cls(1) if name == "Switching" else None
+    assert instance() == (by, instance, None, None)
+    try:
+        cls.__call__ = lambda self, *args, **kwargs: ("patched", self, args, kwargs)
+        for each in filter(None, (instance, cls(), special)):
+            assert each(1, a=2) == ("patched", each, (1,), {"a": 2})
+            assert mod.call(each, 1, a=2) == ("patched", each, (1,), {"a": 2})
+            assert mod.call_tuple_dict(each, (1,), {"a": 2}) == ("patched", each, (1,), {"a": 2})
+        # What was there before can be called by what has come.
+        cls.__call__ = lambda self, *args, **kwargs: ["around", before(self, *args, **kwargs)]
+        assert instance(1, b=3, c=4) == ["around", (by, instance, (1,), {"b": 3, "c": 4})]
+        if special:
+            assert special(2) == ["around", ("other", special, (2,), None)]
+        with pytest.raises(LookupError):
+            instance(...)
+        del cls.__call__
+        if cls.__base__ is object:
+            with pytest.raises(TypeError, match=f"'mod.{name}' object is not callable"):
+                instance()
+    finally:
+        cls.__call__ = before
+    assert instance(7, d=1) == (by, instance, (7,), {"d": 1})
+
+
+@SUBCLASSES
+def test_a_call_set_on_a_base(mod):
+    class Sub(mod.Simple):
+        pass
+
+    derived, sub, before = mod.Inheriting(), Sub(), mod.Simple.__dict__["__call__"]
+    try:
+        mod.Simple.__call__ = lambda self: "patched"
+        assert (derived(), sub(), mod.Overriding()()[0]) == ("patched", "patched", "overriding")
+    finally:
+        mod.Simple.__call__ = before
+    assert (derived()[0], sub()[0]) == ("simple", "simple")
+
+
+def test_special_methods_of_the_making_are_set_and_deleted(snippet):
+    mod = snippet(
+        type_source(
+            "Initialized",
+            "long value;",
+            slot("tp_init", "Initialized_AsStruct(ctx, self)->value = (long)nargs; return 0;"),
+            'HPyDef_MEMBER(Initialized_value, "value", HPyMember_LONG, offsetof(Initialized, value))\n',
+        )
+    )
+    cls = mod.Initialized
+    assert cls(1, 2).value == 2
+    before = cls.__dict__["__init__"]
+    cls.__init__ = lambda self, *args: setattr(self, "value", 70 + len(args))
+    assert cls(1).value == 71
+    del cls.__init__
+    assert cls().value == 0
+    for arguments in ((1, 2), (1,)):
+        with pytest.raises(TypeError):
+            cls(*arguments)
+    with pytest.raises(TypeError):
+        cls(a=1)
+    cls.__init__ = before
+    assert cls(1, 2, 3).value == 3
+    cls.__new__ = lambda cls, *args: "another object"
+    assert cls(1) == "another object"

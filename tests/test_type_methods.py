@@ -4,7 +4,7 @@ import inspect
 import sys
 
 import pytest
-from type_snippets import assert_balanced, method, new, traverse, type_source
+from type_snippets import assert_balanced, method, new, traverse, slot, type_source
 
 METHODS = type_source(
     "T",
@@ -294,3 +294,79 @@ def test_attributes_stay_in_balance(attributes):
 
     assert_balanced(use, instance, value, attributes)
     assert sys.getrefcount(value) == 2
+
+
+# Special methods that are given as methods
+
+
+SPECIAL = {
+    "iter": ("NOARGS", "return HPy_Dup(ctx, self);"),
+    "next": (
+        "NOARGS",
+        """
+        if (Special_AsStruct(ctx, self)->number++ < 3)
+            return HPyLong_FromLong(ctx, 7);
+        return HPyErr_SetObject(ctx, ctx->h_StopIteration, ctx->h_None);
+        """,
+    ),
+    "len": ("NOARGS", "return HPyLong_FromLong(ctx, 3);"),
+    "getitem": ("O", 'return HPyUnicode_FromFormat(ctx, "item %R", arg);'),
+    "setitem": ("VARARGS", "return HPyErr_SetObject(ctx, ctx->h_KeyError, args[1]);"),
+    "contains": ("O", "return HPyBool_FromBool(ctx, HPyNumber_Check(ctx, arg));"),
+    "getattr": ("O", 'return HPyUnicode_FromFormat(ctx, "attribute %S", arg);'),
+    "add": ("O", 'return HPyUnicode_FromFormat(ctx, "sum with %R", arg);'),
+    "radd": ("O", 'return HPyUnicode_FromFormat(ctx, "sum of %R", arg);'),
+    "eq": ("O", "return HPyBool_FromBool(ctx, HPyUnicode_Check(ctx, arg));"),
+    "bool": ("NOARGS", "return HPyBool_FromBool(ctx, false);"),
+    "repr": ("NOARGS", 'return HPyUnicode_FromString(ctx, "special");'),
+    "call": ("KEYWORDS", "return HPyLong_FromLong(ctx, (long)nargs);"),
+    "enter": ("NOARGS", "return HPyLong_FromLong(ctx, 1);"),
+    "exit": ("VARARGS", "return NONE;"),
+    "init": ("KEYWORDS", "Special_AsStruct(ctx, self)->number = (long)nargs; return NONE;"),
+    "format": ("O", "return HPy_Dup(ctx, arg);"),
+}
+
+
+@pytest.mark.differs("0.9.0: nobody calls them")
+def test_special_methods_that_are_methods(snippet):
+    mod = snippet(
+        type_source("Special", "long number;", *(method(f"__{name}__", body, kind) for name, (kind, body) in SPECIAL.items()))
+        + type_source("Derived", "", method("__len__", "return HPyLong_FromLong(ctx, 5);", prefix="D"), bases=["Special"])
+        + type_source("Both", "", method("__repr__", "return NONE;", prefix="B"), slot("tp_repr", 'return HPyUnicode_FromString(ctx, "slot");', "B"))
+    )
+    special = mod.Special()
+    assert list(special) == [7, 7, 7] and len(special) == 3
+    assert (special[5], special["x"]) == ("item 5", "item 'x'")
+    with pytest.raises(KeyError, match="value"):
+        special[1] = "value"
+    assert 5 in special and "5" not in special
+    assert special.anything == "attribute anything"
+    assert (special + 1, 1 + special) == ("sum with 1", "sum of 1")
+    assert special == "text" and special != 5
+    assert not special and repr(special) == "special" and format(special, "x") == "x"
+    assert special(1, 2, a=3) == 2
+    with special as value:
+        assert value == 1
+    assert list(mod.Special(1, 2)) == [7]
+    with pytest.raises(TypeError):
+        hash(special)
+    derived = mod.Derived()
+    assert len(derived) == 5 and derived[1] == "item 1" and repr(derived) == "special"
+    assert repr(mod.Both()) == "slot"
+
+    class Sub(mod.Special):
+        def __len__(self):
+            return 9
+
+    assert len(Sub()) == 9 and Sub()[2] == "item 2"
+
+
+@pytest.mark.differs("0.9.0: nobody calls them")
+@pytest.mark.parametrize(
+    "name, instead",
+    [("__new__", "HPy_tp_new"), ("__buffer__", "HPy_bf_getbuffer"), ("__release_buffer__", "HPy_bf_releasebuffer")],
+)
+def test_special_methods_that_can_only_be_slots(snippet, name, instead):
+    mod = snippet(type_source("Wrong", "", method(name, "return NONE;", "VARARGS"), make=True))
+    with pytest.raises(TypeError, match=f"'mod.Wrong': '{name}' can't be a method; use the slot {instead}"):
+        mod.make_Wrong()

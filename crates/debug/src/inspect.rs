@@ -86,6 +86,16 @@ pub(crate) fn take_deferred() -> Vec<Report> {
     own
 }
 
+/// The reports that have become exceptions since this was last asked, while [`policy::override_action`] was in force.
+pub fn take_raised() -> Vec<String> {
+    policy::take_raised().iter().map(Report::text).collect()
+}
+
+/// The names of modules that have been loaded in debug mode.
+pub fn loaded() -> Vec<String> {
+    crate::LOADED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// Misuses that were to be raised, and had no chance yet.
 pub fn take_reports() -> Vec<String> {
     take_deferred().iter().map(Report::text).collect()
@@ -466,8 +476,10 @@ pub(crate) unsafe fn fault(address: usize, write: Option<bool>, ip: usize) -> ! 
     if let Some(frame) = Thread::known().and_then(Thread::current) {
         report.caller = frame.function().map(|function| function.name.clone()).unwrap_or_default();
     }
-    report.ip = ip.wrapping_add(1);
     report.stack = place::capture(16);
+    // It may have been a function of libc's that the extension has called.
+    let function = Thread::known().and_then(Thread::current).and_then(|frame| frame.function());
+    report.ip = place::within(ip.wrapping_add(1), &report.stack, function.map_or(0, |function| function.address));
     if let Some(slot) = tag.and_then(|tag| slot::get(tag as u32)) {
         report.opened = Some(trouble::opened(slot));
         report.function = trouble::name_of((tag.unwrap_or(0) >> 32) as u16);
@@ -477,6 +489,6 @@ pub(crate) unsafe fn fault(address: usize, write: Option<bool>, ip: usize) -> ! 
         }
     }
     policy::record(&report);
-    report::print(report.text());
+    report::print_last(report.text());
     std::process::abort()
 }

@@ -203,6 +203,9 @@ unsafe fn open_constants(layer: &mut Layer) -> bool {
     true
 }
 
+/// The names of modules that have been loaded.
+static LOADED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 /// Tells debug mode about a module that was made with one of its contexts.
 ///
 /// # Safety
@@ -212,5 +215,9 @@ pub unsafe fn loaded(name: &str, definition: *mut HPyModuleDef) {
     unsafe {
         names::register_definitions(name, (*definition).defines);
         fields::list_globals((*definition).globals);
+    }
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !loaded.iter().any(|known| known == name) {
+        loaded.push(name.to_owned());
     }
 }

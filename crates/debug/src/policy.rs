@@ -147,6 +147,11 @@ impl Settings {
         })
     }
 
+    /// Whether something is said about this very misuse.
+    fn names(&self, misuse: Misuse) -> bool {
+        self.single.iter().any(|(named, _)| *named == misuse)
+    }
+
     fn suppressed(&self, misuse: Misuse, caller: &str) -> bool {
         self.suppressions.iter().any(|suppression| suppression.covers(misuse, caller))
     }
@@ -204,6 +209,7 @@ pub fn locks() -> Vec<Held> {
         Box::new(STATE.write().unwrap_or_else(PoisonError::into_inner)),
         Box::new(OVERRIDE.write().unwrap_or_else(PoisonError::into_inner)),
         Box::new(COUNTED.lock().unwrap_or_else(PoisonError::into_inner)),
+        Box::new(RAISED.lock().unwrap_or_else(PoisonError::into_inner)),
     ]
 }
 
@@ -224,7 +230,8 @@ pub fn settings() -> impl Deref<Target = Settings> {
     STATE.read().unwrap_or_else(PoisonError::into_inner).settings.clone()
 }
 
-/// Makes `action` the one for all that is neither collected nor suppressed; `None` ends that. Returns the one before.
+/// Makes `action` the one for all that is neither collected nor suppressed nor has an action of its own; `None` ends that. Returns the one
+/// before.
 pub fn override_action(action: Option<Action>) -> Option<Action> {
     replace(&mut *OVERRIDE.write().unwrap_or_else(PoisonError::into_inner), action)
 }
@@ -234,9 +241,32 @@ fn decide(settings: &Settings, report: &Report) -> Action {
     let overriding = *OVERRIDE.read().unwrap_or_else(PoisonError::into_inner);
     match (settings.action(misuse, caller, report.action()), overriding) {
         (action, None) | (action @ Action::Collect, _) => action,
-        (action, Some(_)) if settings.suppressed(misuse, caller) => action,
+        (action, Some(_)) if settings.suppressed(misuse, caller) || settings.names(misuse) => action,
         (_, Some(overriding)) => overriding,
     }
+}
+
+/// Reports that have been raised while an action overrides the settings: somebody may catch the exceptions, and want to know.
+static RAISED: Mutex<Vec<Report>> = Mutex::new(Vec::new());
+
+/// As many are kept.
+const MOST_RAISED: usize = 1000;
+
+/// Notes that a report becomes an exception.
+pub fn raises(report: &Report) {
+    if OVERRIDE.read().unwrap_or_else(PoisonError::into_inner).is_some() {
+        let mut raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
+        if raised.len() < MOST_RAISED {
+            raised.push(report.clone());
+        }
+    }
+}
+
+/// The reports of this interpreter that have become exceptions since this was last asked.
+pub fn take_raised() -> Vec<Report> {
+    let here = interpreter::here();
+    let mut raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
+    raised.extract_if(.., |report| report.interpreter == here).collect()
 }
 
 /// Writes a report to the log, counts it, and says what else is to be done.

@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 use crate::autogen_misuses::Misuse;
 use crate::interpreter;
@@ -188,6 +189,34 @@ fn whereabouts(caller: &str, ip: usize) -> String {
 /// Writes a text for people to stderr. If it is closed or full, nobody reads it, and that is nobody's fault.
 pub fn print(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Where the last report goes before the process ends, if not to stderr: a file descriptor, or -1.
+static LAST_WORDS: AtomicI32 = AtomicI32::new(-1);
+
+/// The last report is also written to this descriptor, which stays open: stderr may be something that nobody reads when the process has
+/// ended. -1 for none.
+pub fn set_last_words(descriptor: i32) {
+    LAST_WORDS.store(descriptor, Relaxed);
+}
+
+/// Writes a text when the process is about to end.
+pub fn print_last(text: impl Display) {
+    let descriptor = LAST_WORDS.load(Relaxed);
+    if descriptor >= 0 {
+        let text = format!("{text}\n");
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            // SAFETY: the pointer has so many bytes. Any number may be a descriptor.
+            let written = unsafe { libc::write(descriptor, rest.as_ptr().cast(), rest.len() as _) };
+            match usize::try_from(written) {
+                Ok(written @ 1..) => rest = rest.get(written..).unwrap_or_default(),
+                _ => break,
+            }
+        }
+        return;
+    }
+    print(text);
 }
 
 /// The frames of a stack, each with its number, each in a line.

@@ -202,6 +202,7 @@ impl<'a> Trouble<'a> {
             }
             Action::Abort => self.abort(&text),
             Action::Raise => {
+                policy::raises(&self.report);
                 self.raise(&text, python);
                 Next::Fail
             }
@@ -218,7 +219,7 @@ impl<'a> Trouble<'a> {
     }
 
     fn abort(&self, text: &str) -> ! {
-        report::print(text);
+        report::print_last(text);
         if self.can_look_at_python() {
             let message = last_words(self.report.misuse);
             // SAFETY: the text ends with NUL; the function prints it with Python's stack, and does not return.

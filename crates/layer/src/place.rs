@@ -150,6 +150,19 @@ pub fn authors(ip: usize, stack: &[usize]) -> usize {
     stack.iter().skip(here).copied().find(is_authors).unwrap_or(ip)
 }
 
+/// The return address that tells where a function of an extension was, at `ip` or in something that it had called: that itself, or the
+/// innermost one on the stack that is in the extension's binary, in the author's code if that is known.
+pub fn within(ip: usize, stack: &[usize], function: usize) -> usize {
+    let Some(base) = module_of(function).map(|module| module.base) else { return ip };
+    let is_inside = |ip: &usize| module_of(ip.wrapping_sub(1)).is_some_and(|module| module.base == base);
+    if is_inside(&ip) {
+        return authors(ip, stack);
+    }
+    let inside = || stack.iter().copied().filter(is_inside);
+    let is_authors = |ip: &usize| places(*ip).iter().any(Place::is_authors);
+    inside().find(is_authors).or_else(|| inside().next()).unwrap_or(ip)
+}
+
 /// The return address `ip` in a few words: `snippet.c:17 (f_impl)`, or `mod.hpy0.so+0x11f2 (mod.f)` without debug
 /// information.
 pub fn describe(ip: usize) -> String {
@@ -170,7 +183,7 @@ pub fn register(address: usize, name: &str) {
 
 /// The nearest function below `address` that was made known, if it is in the same binary.
 fn registered(address: usize) -> Option<String> {
-    let functions = within(PATIENCE, || FUNCTIONS.try_read())?;
+    let functions = patiently(PATIENCE, || FUNCTIONS.try_read())?;
     let (start, name) = functions.range(..=address).next_back()?;
     let together = || Some(module_of(address)?.base == module_of(*start)?.base);
     (address - start < REACH && together()?).then(|| name.to_string())
@@ -190,14 +203,14 @@ static MODULES: RwLock<BTreeMap<usize, Arc<Module>>> = RwLock::new(BTreeMap::new
 /// The binary that `address` is in. The system's answer is slow, so it is kept.
 fn module_of(address: usize) -> Option<Arc<Module>> {
     static OWN: OnceLock<Option<usize>> = OnceLock::new();
-    if let Some(module) = within(0, || MODULES.try_read()).and_then(|modules| modules.get(&address).cloned()) {
+    if let Some(module) = patiently(0, || MODULES.try_read()).and_then(|modules| modules.get(&address).cloned()) {
         return Some(module);
     }
     let (base, path) = system::module(address)?;
     let own = *OWN.get_or_init(|| system::module(capture as *const () as usize).map(|(base, _)| base));
     let module =
         Arc::new(Module { base, own: own == Some(base), interpreter: is_interpreter(&path.to_string_lossy()), path });
-    if let Some(mut modules) = within(0, || MODULES.try_write()) {
+    if let Some(mut modules) = patiently(0, || MODULES.try_write()) {
         modules.insert(address, module.clone());
     }
     Some(module)
@@ -225,7 +238,7 @@ fn look_up(address: usize) -> Vec<Place> {
     let Some(module) = module_of(address) else { return vec![Place { offset: address, ..Place::default() }] };
     let offset = address.wrapping_sub(module.base);
     let nameless = Place { module: Some(module.path.to_string_lossy().into_owned()), offset, ..Place::default() };
-    let Some(mut symbols) = within(PATIENCE, || SYMBOLS.try_lock()) else { return vec![nameless] };
+    let Some(mut symbols) = patiently(PATIENCE, || SYMBOLS.try_lock()) else { return vec![nameless] };
     let Symbols { files, known } = &mut *symbols;
     let read = || {
         let file = files.entry(module.base).or_insert_with(|| reader::open(&module.path));
@@ -367,7 +380,7 @@ mod system {
 
 /// What a lock guards, if it can be had within so many milliseconds. That a thread has panicked with it does no harm:
 /// there are only caches here.
-fn within<G>(milliseconds: usize, attempt: impl Fn() -> TryLockResult<G>) -> Option<G> {
+fn patiently<G>(milliseconds: usize, attempt: impl Fn() -> TryLockResult<G>) -> Option<G> {
     for turn in 0..=milliseconds {
         match attempt() {
             Ok(guard) => return Some(guard),
@@ -460,8 +473,8 @@ mod tests {
     fn a_lock_that_is_held() {
         let lock = Mutex::new(1);
         let held = lock.lock();
-        assert!(within(2, || lock.try_lock()).is_none());
+        assert!(patiently(2, || lock.try_lock()).is_none());
         drop(held);
-        assert!(within(0, || lock.try_lock()).is_some());
+        assert!(patiently(0, || lock.try_lock()).is_some());
     }
 }

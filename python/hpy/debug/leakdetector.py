@@ -3,7 +3,22 @@
 import collections
 
 
-class HPyDebugError(Exception):
+class _Expecting(type):
+    """Notes that somebody asks whether an exception is an HPyDebugError, as `pytest.raises(HPyDebugError)` does."""
+
+    expected = False
+
+    def __subclasscheck__(cls, subclass):
+        _Expecting.expected = True
+        return super().__subclasscheck__(subclass)
+
+    def take_expected():
+        """Whether that has happened since this was last asked."""
+        expected, _Expecting.expected = _Expecting.expected, False
+        return expected
+
+
+class HPyDebugError(Exception, metaclass=_Expecting):
     """A wrong use of the API that debug mode has found.
 
     `identifier` names the kind, such as "HPY-D006"; `report` is the whole report. Both are None if there is no report.
@@ -11,6 +26,9 @@ class HPyDebugError(Exception):
 
     identifier = None
     report = None
+
+
+take_expected = _Expecting.take_expected
 
 
 class HPyLeakError(HPyDebugError):

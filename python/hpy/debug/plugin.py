@@ -1,10 +1,14 @@
 """The plugin for pytest: with `--hpy-debug`, each test fails for wrong uses of HPy's API.
 
 - HPy extensions that are imported from then on run in debug mode (the environment variable HPY, if set, decides instead).
-- Misuses raise HPyDebugError in the test. Where that can't be, they are an error at the test's end.
+- Misuses raise HPyDebugError in the test. Where that can't be, or where something catches it that did not ask for it, they are an error
+  at the test's end. HPY_DEBUG can say something else of single misuses.
 - So are handles, builders and trackers that the test leaves open. The marker `hpy_allow_leaks` is for tests that have to.
 
-Without the option nothing of hpy is imported but the two small modules here. Loaded by the entry point `hpy_debug`; where plugins
+Without the option, and without HPY=debug, nothing of hpy is imported but the two small modules here. With HPY=debug, the report that a
+process ends with is written where people see it, and not where pytest captures it.
+
+ Loaded by the entry point `hpy_debug`; where plugins
 are not loaded by themselves, with `-p hpy_debug`.
 """
 
@@ -15,7 +19,7 @@ import pytest
 
 from .._stub import is_stub
 from .leakdetector import HPyLeakError, find_leaks
-from .pytest import ALLOW_LEAKS, CHECKS, hpy_debug, raising
+from .pytest import ALLOW_LEAKS, CHECKS, RAISED_BY_CALL, SWALLOWED, hpy_debug, raising, swallowed
 
 __all__ = ["hpy_debug"]
 
@@ -44,6 +48,47 @@ def pytest_load_initial_conftests(early_config):
 def pytest_configure(config):
     config.addinivalue_line("markers", f"{ALLOW_LEAKS}: --hpy-debug does not look for what this test leaves open")
     start(config, config.option)
+    if "debug" in os.environ.get("HPY", "").lower():
+        config.pluginmanager.register(DebugMode(), "hpy_debug_mode")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    outcome = yield
+    setattr(item, RAISED_BY_CALL, outcome.excinfo[1] if outcome.excinfo else None)
+
+
+class DebugMode:
+    """What is done wherever extensions run in debug mode."""
+
+    def __init__(self):
+        try:
+            from hpy.universal import _debug
+        except ImportError:
+            # For the extension's import to report.
+            self.debug = None
+            return
+        self.debug = _debug
+        # While tests run, pytest has something else in the place of stderr, which ends with the process. As of now it has not.
+        try:
+            self.descriptor = os.dup(2)
+        except OSError:
+            self.descriptor = -1
+        _debug.set_last_words(self.descriptor)
+
+    def pytest_unconfigure(self):
+        if self.debug is not None and self.descriptor >= 0:
+            self.debug.set_last_words(-1)
+            os.close(self.descriptor)
+
+    def pytest_terminal_summary(self, terminalreporter):
+        distributed = getattr(terminalreporter.config.option, "dist", "no") != "no"
+        if self.debug is not None and not distributed and not self.debug.loaded():
+            terminalreporter.write_line(
+                "hpy: no extension was loaded in debug mode. One that is built for the CPython ABI has none: build it with "
+                "--hpy-abi=universal.",
+                yellow=True,
+            )
 
 
 def start(config, options):
@@ -87,6 +132,7 @@ class Checks:
         self.raising = raising()
         self.raising.__enter__()
         self.outside = []
+        self.swallowed = []
         self.generation = _debug.new_generation()
 
     def pytest_report_header(self):
@@ -116,19 +162,25 @@ class Checks:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self):
         self.outside += texts(*self.findings())
+        swallowed(None)
         with raising():
             yield
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_call(self):
         with raising():
-            yield
+            outcome = yield
+        self.swallowed = swallowed(outcome.excinfo[1] if outcome.excinfo else None)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item):
         with raising():
             outcome = yield
         leaks, reports = self.findings()
+        self.swallowed += swallowed(outcome.excinfo[1] if outcome.excinfo else None)
+        if self.swallowed:
+            reports = [SWALLOWED, *self.swallowed, *reports]
+            self.swallowed = []
         if item.get_closest_marker(ALLOW_LEAKS) is not None:
             leaks = []
         found = texts(leaks, reports)

@@ -1,5 +1,9 @@
 """The file beside a binary that is named like the module and loads it."""
 
+import ast
+import re
+from pathlib import Path
+
 from .._stub import FIRST_LINES
 
 _STUB = FIRST_LINES + '''\
@@ -64,3 +68,18 @@ def stub(file_name):
     else:
         load = _LOAD_RENAMED.format(module_name=module_name, tagged=f"{module_name}.{HPY_ABI_TAG}.{rest}")
     return _STUB.format(file_name=file_name, load=load)
+
+
+def remove_if_alone(path):
+    """Removes a file if it is a stub, of this release or of 0.9, and the binary that it loads is not beside it."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace").lstrip()
+    except FileNotFoundError:
+        return
+    if not text.startswith(FIRST_LINES):
+        return
+    names = map(ast.literal_eval, re.findall(r"'[^'\n]+'", text))
+    binary = next((name for name in names if name.startswith(f"{path.stem}.")), None)
+    if binary and not path.with_name(binary).exists():
+        path.unlink()

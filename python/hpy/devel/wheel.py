@@ -35,7 +35,8 @@ def extend_commands(dist):
 def is_for_every_python(dist):
     """Whether nothing in a distribution is bound to a version of Python."""
     ours = {id(extension) for extension in dist.hpy_ext_modules or []}
-    others = [extension for extension in dist.ext_modules or [] if id(extension) not in ours]
+    # One without a name only makes setuptools run build_ext, which will know better.
+    others = [ext for ext in dist.ext_modules or [] if id(ext) not in ours and getattr(ext, "name", True)]
     return bool(ours) and not others and not getattr(dist, "rust_extensions", None) and dist.hpy_abi == "universal"
 
 

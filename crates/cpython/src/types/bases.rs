@@ -8,7 +8,7 @@ use pyo3_ffi::*;
 
 use super::create::raise;
 use super::definition::{self, Definition};
-use super::{functions, shape};
+use super::{functions, metaclass, shape};
 use crate::handle::{new_ref, to_object};
 use crate::module::{PythonError, Result};
 
@@ -60,6 +60,11 @@ pub unsafe fn check(params: *const HPyType_SpecParam, name: *const c_char) -> Re
 pub struct Reference(*mut PyObject);
 
 impl Reference {
+    /// Takes a reference over.
+    pub fn new(object: *mut PyObject) -> Reference {
+        Reference(object)
+    }
+
     pub fn as_ptr(&self) -> *mut PyObject {
         self.0
     }
@@ -115,12 +120,6 @@ pub unsafe fn tuple(params: *const HPyType_SpecParam) -> Result<Reference> {
     }
 }
 
-/// Whether a metaclass makes its classes as `type` does.
-unsafe fn makes_like_type(meta: *mut PyTypeObject) -> bool {
-    // SAFETY: both are alive.
-    unsafe { functions::is_same((*meta).tp_new, PyType_Type.tp_new) }
-}
-
 /// The metaclass; null if no parameter names one.
 pub unsafe fn metaclass(params: *const HPyType_SpecParam) -> Result<*mut PyTypeObject> {
     let mut meta = null_mut::<PyTypeObject>();
@@ -138,7 +137,7 @@ pub unsafe fn metaclass(params: *const HPyType_SpecParam) -> Result<*mut PyTypeO
                 return Err(raise!(PyExc_TypeError, c"Metaclass '%R' is not a subclass of 'type'.", object));
             }
             meta = object.cast();
-            if !makes_like_type(meta) {
+            if !metaclass::makes_like_type(meta) {
                 return Err(raise!(PyExc_TypeError, c"Metaclasses with custom tp_new are not supported."));
             }
             Ok(())
@@ -269,7 +268,6 @@ pub unsafe fn check_inheritance(tp: *mut PyTypeObject, spec: &HPyType_Spec, basi
 }
 
 /// The metaclass that follows from those of the bases and the one that is asked for, which may be null.
-#[cfg(not(Py_3_12))]
 unsafe fn most_derived(asked: *mut PyTypeObject, bases: *mut PyObject) -> Result<*mut PyTypeObject> {
     let mut meta = if asked.is_null() { &raw mut PyType_Type } else { asked };
     // SAFETY: null or a tuple; what is no type in it is refused when the type is made.
@@ -286,10 +284,7 @@ unsafe fn most_derived(asked: *mut PyTypeObject, bases: *mut PyObject) -> Result
                              metaclasses of all its bases";
                 return Err(raise!(PyExc_TypeError, text));
             }
-            // One that makes its classes in its own way can't be followed.
-            if makes_like_type(theirs) {
-                meta = theirs;
-            }
+            meta = theirs;
         }
     }
     Ok(meta)
@@ -328,26 +323,7 @@ pub unsafe fn keep_to_base(tp: *mut PyTypeObject, members: &[PyMemberDef]) {
     }
 }
 
-/// Makes the type.
-#[cfg(Py_3_12)]
-pub unsafe fn create(
-    spec: &mut PyType_Spec,
-    bases: *mut PyObject,
-    meta: *mut PyTypeObject,
-    _members: usize,
-) -> Result<*mut PyObject> {
-    // SAFETY: as the caller's.
-    unsafe {
-        let made = PyType_FromMetaclass(meta, null_mut(), spec, bases);
-        if made.is_null() {
-            return Err(PythonError);
-        }
-        Ok(made)
-    }
-}
-
-/// Makes the type.
-#[cfg(not(Py_3_12))]
+/// Makes the type. What a metaclass does beside that is for [`metaclass::run_new`] to do, when the type is complete.
 pub unsafe fn create(
     spec: &mut PyType_Spec,
     bases: *mut PyObject,
@@ -357,15 +333,6 @@ pub unsafe fn create(
     // SAFETY: as the caller's.
     unsafe {
         let meta = most_derived(meta, bases)?;
-        let made = PyType_FromSpecWithBases(spec, bases);
-        if made.is_null() {
-            return Err(PythonError);
-        }
-        if meta == Py_TYPE(made) {
-            return Ok(made);
-        }
-        let result = super::metaclass::adopt(made.cast(), spec, meta, members);
-        Py_DECREF(made);
-        result
+        metaclass::create(spec, bases, meta, members)
     }
 }

@@ -32,7 +32,9 @@ pub unsafe fn is_possible(tp: *mut PyTypeObject) -> bool {
             Some(_) => is_same((*tp).tp_new, creation.new_entry),
             None => {
                 let plain = is_same((*tp).tp_new, PyBaseObject_Type.tp_new);
-                plain && creation.init.is_some() && PyType_HasFeature(tp, IS_ABSTRACT) == 0
+                // Without an initializer, `object` refuses arguments.
+                let is_initialized = !is_same((*tp).tp_init, PyBaseObject_Type.tp_init);
+                plain && creation.init.is_some() && is_initialized && PyType_HasFeature(tp, IS_ABSTRACT) == 0
             }
         })
     }
@@ -107,7 +109,10 @@ unsafe fn construct(
 }
 
 /// A new tuple; null with an exception set.
-unsafe fn tuple_of(items: *const *mut PyObject, count: isize) -> *mut PyObject {
+///
+/// # Safety
+/// There are so many items, alive during the call.
+pub unsafe fn tuple_of(items: *const *mut PyObject, count: isize) -> *mut PyObject {
     // SAFETY: the items are alive during the call.
     unsafe {
         let tuple = PyTuple_New(count);
@@ -121,7 +126,10 @@ unsafe fn tuple_of(items: *const *mut PyObject, count: isize) -> *mut PyObject {
 }
 
 /// A new dict; null with an exception set.
-unsafe fn dict_of(names: *mut PyObject, values: *const *mut PyObject) -> *mut PyObject {
+///
+/// # Safety
+/// A tuple, and as many values, alive during the call.
+pub unsafe fn dict_of(names: *mut PyObject, values: *const *mut PyObject) -> *mut PyObject {
     // SAFETY: names and values are alive during the call.
     unsafe {
         let dict = PyDict_New();

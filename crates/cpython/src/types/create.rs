@@ -9,7 +9,7 @@ use pyo3_ffi::*;
 
 use super::bases::BaseCall;
 use super::definition::{self, Creation, Definition, Parts, READONLY};
-use super::{bases, construct, functions, lifecycle, shape};
+use super::{bases, call, construct, functions, lifecycle, metaclass, shape, special};
 use crate::array::Array;
 use crate::context::is_below_layers;
 use crate::entry::{self, Shift};
@@ -61,9 +61,17 @@ pub unsafe fn from_spec(
             return Err(error);
         }
         let tp = result.cast::<PyTypeObject>();
+        if let Err(error) = special::fill_slots(tp, builder.defines) {
+            Py_DECREF(result);
+            return Err(error);
+        }
         lifecycle::choose_dealloc(tp);
         if construct::is_possible(tp) {
             (*tp).tp_vectorcall = Some(construct::vectorcall);
+        }
+        if let Err(error) = metaclass::run_new(result) {
+            Py_DECREF(result);
+            return Err(error);
         }
         Ok(result)
     }
@@ -128,7 +136,8 @@ impl<'a> Builder<'a> {
                 let define = &*define;
                 match define.kind {
                     HPyDef_Kind_Slot => self.check_slot(&define.u.slot, position)?,
-                    HPyDef_Kind_Meth | HPyDef_Kind_Member | HPyDef_Kind_GetSet => {}
+                    HPyDef_Kind_Meth => special::check(&define.u.meth, spec)?,
+                    HPyDef_Kind_Member | HPyDef_Kind_GetSet => {}
                     kind => {
                         let format = c"HPyType_Spec.defines of '%s': unknown HPyDef.kind %d";
                         return Err(raise!(PyExc_TypeError, format, spec.name, kind.0));
@@ -346,7 +355,7 @@ impl<'a> Builder<'a> {
             });
         }
         self.vectorcall_offset = shape::align(struct_end);
-        self.basicsize = self.vectorcall_offset + size_of::<Option<vectorcallfunc>>().cast_signed();
+        self.basicsize = self.vectorcall_offset + call::FIELD_SIZE;
         self.members.push(PyMemberDef {
             name: VECTORCALL_OFFSET.as_ptr(),
             type_code: HPyMember_HPYSSIZET.0,

@@ -26,7 +26,7 @@ pub struct Functions {
 }
 
 /// The name under which an interpreter keeps the functions. To be counted up when they, or the layout of definitions, change.
-const NAME: &CStr = c"hpy.types.3";
+const NAME: &CStr = c"hpy.types.4";
 
 static OWN: Functions = Functions {
     dealloc: lifecycle::dealloc,

@@ -1,8 +1,9 @@
 //! Types of extensions' own, and fields of their instances.
 //!
-//! * [`construct`] makes instances quickly, [`create`] makes a type from a spec; [`bases`] knows about bases and metaclasses ([`metaclass`] for old CPythons).
+//! * [`construct`] makes instances quickly, [`create`] makes a type from a spec; [`bases`] knows about bases, [`metaclass`] about the types of types.
 //! * [`definition`] is what a type points to for as long as it lives, and how a type of ours is recognised.
 //! * [`referents`] tells the collector from people who ask.
+//! * [`special`] is for methods that Python calls by itself, such as `__iter__`.
 //! * [`shape`] says where in an object the extension's struct lies.
 //! * [`functions`] are what all types of ours have in common, [`lifecycle`] is how instances end, and what the garbage collector sees of them.
 //! * [`call`] is the call protocol.
@@ -14,10 +15,10 @@ mod create;
 mod definition;
 pub mod functions;
 pub mod lifecycle;
-#[cfg(not(Py_3_12))]
 mod metaclass;
 mod referents;
 pub(crate) mod shape;
+mod special;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::null_mut;

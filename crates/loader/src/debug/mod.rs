@@ -16,6 +16,7 @@ use hpy_cpython::handle::{new_ref, to_handle, to_object};
 use hpy_cpython::module::{PythonError, Result};
 use hpy_debug::inspect::{self, Callback};
 use hpy_debug::policy::{self, Action};
+use hpy_debug::report;
 use pyo3_ffi::*;
 
 use crate::binding::{append, entry, error, none, publish, set_attribute, size_of_argument, text_of, type_name_of};
@@ -87,7 +88,7 @@ static DEFINITION: Static<PyModuleDef> = Static(core::cell::UnsafeCell::new(PyMo
     m_free: Some(free),
 }));
 
-static METHODS: Static<[PyMethodDef; 15]> = Static(core::cell::UnsafeCell::new([
+static METHODS: Static<[PyMethodDef; 18]> = Static(core::cell::UnsafeCell::new([
     entry!(
         c"new_generation",
         new_generation,
@@ -176,6 +177,26 @@ static METHODS: Static<[PyMethodDef; 15]> = Static(core::cell::UnsafeCell::new([
         reports,
         METH_NOARGS,
         c"reports()\n--\n\nReturn the reports that were kept, a list of str, and keep them no longer."
+    ),
+    entry!(
+        c"raised",
+        raised,
+        METH_NOARGS,
+        c"raised()\n--\n\n\
+          Return the reports that have been raised while override_action() was in force, a list of str, and keep them no longer."
+    ),
+    entry!(
+        c"loaded",
+        loaded,
+        METH_NOARGS,
+        c"loaded()\n--\n\nReturn the names of the modules that have been loaded in debug mode, a list of str."
+    ),
+    entry!(
+        c"set_last_words",
+        set_last_words,
+        METH_O,
+        c"set_last_words(descriptor, /)\n--\n\n\
+          Have the report that the process ends with written to this file descriptor; to stderr if it is -1."
     ),
     entry!(
         c"leaks",
@@ -322,12 +343,39 @@ unsafe fn override_action(_module: *mut PyObject, argument: *mut PyObject) -> Re
 
 unsafe fn reports(_module: *mut PyObject, _none: *mut PyObject) -> Result<Owned> {
     // SAFETY: CPython calls this and holds the interpreter.
+    unsafe { list_of_texts(inspect::take_reports()) }
+}
+
+unsafe fn raised(_module: *mut PyObject, _none: *mut PyObject) -> Result<Owned> {
+    // SAFETY: CPython calls this and holds the interpreter.
+    unsafe { list_of_texts(inspect::take_raised()) }
+}
+
+unsafe fn loaded(_module: *mut PyObject, _none: *mut PyObject) -> Result<Owned> {
+    // SAFETY: CPython calls this and holds the interpreter.
+    unsafe { list_of_texts(inspect::loaded()) }
+}
+
+unsafe fn list_of_texts(texts: Vec<String>) -> Result<Owned> {
+    // SAFETY: the caller holds the interpreter.
     unsafe {
         let list = Owned::new(PyList_New(0))?;
-        for report in inspect::take_reports() {
-            append(&list, Owned::str(&report)?)?;
+        for text in texts {
+            append(&list, Owned::str(&text)?)?;
         }
         Ok(list)
+    }
+}
+
+unsafe fn set_last_words(_module: *mut PyObject, argument: *mut PyObject) -> Result<Owned> {
+    // SAFETY: CPython passes an object.
+    unsafe {
+        let descriptor = PyLong_AsLong(argument);
+        if descriptor == -1 && !PyErr_Occurred().is_null() {
+            return Err(PythonError);
+        }
+        report::set_last_words(descriptor.try_into().unwrap_or(-1));
+        none()
     }
 }
 
