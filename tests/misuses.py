@@ -1384,6 +1384,50 @@ case(
     "raises(ValueError, mod.f, '', 'text')",
     "HPyUnicode_Check",
 )
+case(
+    "D030 call by legacy code",
+    """
+    #include <Python.h>
+    FUNC_O(g) { HPy h = HPy_Repr(ctx, arg); return h; }
+    FUNC_O(f)
+    {
+        PyObject *function = HPy_AsPyObject(ctx, arg), *size = PyLong_FromLong(5);
+      - PyErr_SetString(PyExc_ValueError, "wrong");
+        PyObject *result = PyObject_CallOneArg(function, size);
+      - Py_CLEAR(result);
+        Py_DECREF(function);
+        Py_DECREF(size);
+        HPy h = HPy_FromPyObject(ctx, result);
+        Py_XDECREF(result);
+        return h;
+    }
+    """,
+    """
+    - raises((ValueError, SystemError), mod.f, mod.g)
+    + mod.f(mod.g)
+    """,
+    "",
+    abi="hybrid",
+    seen=PRINTED,
+)
+case(
+    "D030 error of legacy code",
+    """
+    #include <Python.h>
+    FUNC_O(f)
+    {
+        PyObject *object = HPy_AsPyObject(ctx, arg);
+        Py_ssize_t size = PyObject_Size(object);
+        Py_DECREF(object);
+      + if (size < 0)
+          + return HPy_NULL;
+        return HPyLong_FromSsize_t(ctx, size); /* HERE */
+    }
+    """,
+    "raises(TypeError, mod.f, 5)",
+    "HPyLong_FromSsize_t",
+    abi="hybrid",
+)
 
 case(
     "D031 function",
@@ -1468,6 +1512,24 @@ case(
     + FUNC_O(f) {{ {RAISE} HPyErr_Clear(ctx); return NONE; }}
     """,
     "mod.f(1)",
+)
+case(
+    "D032 error of legacy code",
+    """
+    #include <Python.h>
+    FUNC_O(f)
+    { /* HERE */
+        PyObject *object = HPy_AsPyObject(ctx, arg);
+        Py_ssize_t size = PyObject_Size(object);
+        Py_DECREF(object);
+      + if (size < 0)
+          + return HPy_NULL;
+        (void)size;
+        return NONE;
+    }
+    """,
+    "raises(TypeError, mod.f, 5)",
+    abi="hybrid",
 )
 for name, success in (("nb_bool", "1"), ("mp_length", "1"), ("tp_init", "0"), ("setter", "0"), ("getter", "NONE")):
     function, _, arguments = SLOTS[name][1].partition(", ")
@@ -1873,6 +1935,21 @@ case(
     circle.area(), square.area(), type("Sub", (mod.Square,), {})().area()
     mod.f(square)
     """,
+    "_HPy_AsStruct_Object",
+)
+case(
+    "D037 type of the same shape at first sight",
+    CIRCLE
+    + SQUARE
+    + """
+    FUNC_O(f)
+    {
+      - double radius = Circle_AsStruct(ctx, arg)->radius; /* HERE */
+      + double radius = Square_AsStruct(ctx, arg)->side;
+        return HPyFloat_FromDouble(ctx, radius);
+    }
+    """,
+    "mod.f(mod.Square())",
     "_HPy_AsStruct_Object",
 )
 
@@ -2531,6 +2608,70 @@ case(
     "mod.f(mod.Exporter())",
     abi="hybrid",
     seen=PRINTED,
+)
+
+
+def giving(wrong, right):
+    """A type whose buffers are what they are whatever was asked for; the twin looks at the flags."""
+    return type_source(
+        "Exporter",
+        "double data[8]; HPy_ssize_t shape[1], strides[1];",
+        slot(
+            "bf_getbuffer",
+            f"""
+            Exporter *data = Exporter_AsStruct(ctx, self);
+          + if ({right}) {{
+              + buffer->obj = HPy_NULL;
+              + HPyErr_SetString(ctx, ctx->h_BufferError, "can't be given");
+              + return -1;
+          + }}
+            data->shape[0] = data->strides[0] = 8;
+            *buffer = (HPy_buffer){{ .buf = data->data, .obj = HPy_Dup(ctx, self), .len = 64, .itemsize = 8, .ndim = 1 }};
+            {wrong}
+            return 0;
+            """,
+        ),
+    )
+
+
+HASHED = """
+    import hashlib
+    - hashlib.md5(mod.Exporter())
+    + raises(BufferError, hashlib.md5, mod.Exporter())
+    memoryview(mod.Exporter()).release()
+"""
+case(
+    "D061 read-only",
+    giving("buffer->readonly = 1;", "flags & PyBUF_WRITABLE"),
+    """
+    import io
+    - io.BytesIO(b"text").readinto(mod.Exporter())
+    + raises((BufferError, TypeError), io.BytesIO(b"text").readinto, mod.Exporter())
+    memoryview(mod.Exporter()).release()
+    """,
+    seen=PRINTED,
+)
+case(
+    "D061 format",
+    giving('buffer->format = "d";', "!(flags & PyBUF_FORMAT)"),
+    HASHED,
+)
+case(
+    "D061 strides",
+    giving(
+        "data->shape[0] = 4; data->strides[0] = 16; buffer->len = 32; buffer->shape = data->shape; buffer->strides = data->strides;",
+        "(flags & PyBUF_STRIDES) != PyBUF_STRIDES",
+    ),
+    HASHED,
+)
+case(
+    "D061 suboffsets",
+    giving(
+        "static HPy_ssize_t none[1] = { -1 }; buffer->shape = data->shape; buffer->strides = data->strides;"
+        " buffer->suboffsets = none;",
+        "(flags & PyBUF_INDIRECT) != PyBUF_INDIRECT",
+    ),
+    HASHED,
 )
 
 # Functions that do not look at the type of what they get, with something that is not of this type, and what is.

@@ -1,6 +1,7 @@
 """hpy.devel: building with setuptools, the oldest supported and the newest."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -433,3 +434,223 @@ def test_suffixes_of_interpreters(suffix, expected):
 def test_what_is_no_suffix_is_refused(suffix):
     with pytest.raises(ValueError):
         parse_ext_suffix(suffix)
+
+
+# What setup.py files do that were written for 0.9.0
+
+
+def hooked(project, body, *arguments, before="", lists="ext_modules=[Extension('', [])], hpy_ext_modules=[Extension('', [])]"):
+    """Runs a setup.py whose own build_ext has this method."""
+    (project.folder / "late.c").write_text(C_MODULE.format(name="late"))
+    text = "from setuptools import Extension, setup\nfrom setuptools.command.build_ext import build_ext\n"
+    text += textwrap.dedent(before) + "\nclass Build(build_ext):\n" + textwrap.indent(textwrap.dedent(body), "    ")
+    text += f'\nsetup(name="late", version="1", py_modules=[], {lists}, cmdclass={{"build_ext": Build}})\n'
+    (project.folder / "setup.py").write_text(text)
+    return project.python("setup.py", *arguments)
+
+
+LATE_LISTS = """
+    def finalize_options(self):
+        ext = Extension("late", ["late.c"])
+        self._finalize_hpy_ext(ext)
+        ext._needs_stub = ext._hpy_needs_stub
+        self.distribution.hpy_ext_modules[:] = [ext]
+        self.distribution.ext_modules[:] = []
+        self._extensions = self.distribution.ext_modules + self.distribution.hpy_ext_modules
+        super().finalize_options()
+"""
+BEFORE_BASE = """
+    def finalize_options(self):
+        self.distribution.hpy_ext_modules[:] = [Extension("late", ["late.c"])]
+        super().finalize_options()
+"""
+BEHIND_BASE = """
+    def finalize_options(self):
+        super().finalize_options()
+        ext = Extension("late", ["late.c"])
+        ext._full_name = ext.name
+        self._finalize_hpy_ext(ext)
+        assert self.hpydevel is self.distribution.hpydevel
+        self._extensions = [each for each in self._extensions if each.name] + self.distribution.hpy_ext_modules
+"""
+
+
+@pytest.mark.parametrize("abi", [CPYTHON, "universal", "hybrid"])
+@pytest.mark.parametrize("body", [LATE_LISTS, BEFORE_BASE], ids=["all names", "lists only"])
+def test_extensions_that_a_command_of_the_project_adds(project, abi, body):
+    hooked(project, body, f"--hpy-abi={abi}", "build_ext", "--inplace")
+    assert project.doc("late") == f"built for {abi}"
+    assert (project.folder / "late.py").exists() == (abi != "cpython")
+
+
+def test_a_wheel_with_such_extensions(project):
+    hooked(project, LATE_LISTS, "--hpy-abi=universal", "bdist_wheel")
+    (wheel,) = (project.folder / "dist").iterdir()
+    assert wheel.name.startswith("late-1-py3-none-")
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        assert "Requires-Dist: hpy" in archive.read(metadata).decode()
+        assert "late.py" in archive.namelist()
+
+
+def test_names_that_a_command_of_the_project_uses(project):
+    hooked(project, BEHIND_BASE, "--hpy-abi=universal", "build_ext", "--inplace", lists="hpy_ext_modules=[Extension('late', ['late.c'])]")
+    assert project.doc("late") == "built for universal"
+
+
+@pytest.mark.parametrize("abi", [CPYTHON, "universal"])
+def test_a_build_ext_that_is_not_setuptools_own(project, abi):
+    """That of distutils, and one that derives from it as Cython's does."""
+    for name, made in (("build_ext", "base"), ("derived", "type('Derived', (base,), {})")):
+        text = "import setuptools\nfrom distutils.command.build_ext import build_ext as base\n"
+        (project.folder / "commands.py").write_text(text + f"command = {made}\n")
+        project.setup([f"--hpy-abi={abi}", "build_ext", "--inplace", "--force"], extra="cmdclass={'build_ext': __import__('commands').command}")
+        assert project.doc("mod") == f"built for {abi}", name
+
+
+def test_a_failed_optional_extension_leaves_no_stub(project):
+    project.write(
+        package____init___dot_py="",
+        setup_dot_py="""
+        from setuptools import Extension, setup
+        setup(name="project", version="1", packages=["package"], hpy_ext_modules=[
+            Extension("package.good", ["good.c"]), Extension("package.bad", ["bad.c"], optional=True)])
+        """,
+    )
+    (project.folder / "good.c").write_text(C_MODULE.format(name="good"))
+    for text in ("#error no\n", C_MODULE.format(name="bad"), "#error no\n"):
+        (project.folder / "bad.c").write_text(text)
+        project.python("setup.py", "--hpy-abi=universal", "build_ext", "--inplace")
+        assert (project.folder / "package/bad.py").exists() == ("#error" not in text)
+        # What setuptools has built once it would copy again.
+        shutil.rmtree(project.folder / "build")
+        for path in (project.folder / "package").glob("bad.hpy*"):
+            path.unlink()
+    assert not (project.folder / "package/bad.py").exists()
+    assert project.doc("package.good") == "built for universal"
+    # Nor does it get into a wheel.
+    project.python("setup.py", "--hpy-abi=universal", "bdist_wheel")
+    (wheel,) = (project.folder / "dist").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        assert not [name for name in archive.namelist() if "bad" in name]
+
+
+@ON_CPYTHON
+def test_a_failed_optional_extension_leaves_what_was_built_before(project):
+    setup = """
+        from setuptools import Extension, setup
+        setup(name="project", version="1", py_modules=[], hpy_ext_modules=[Extension("mod", ["mod.c"], optional=True)])
+    """
+    project.write(setup_dot_py=setup)
+    (project.folder / "mod.c").write_text(C_MODULE.format(name="mod"))
+    project.python("setup.py", "--hpy-abi=cpython", "build_ext", "--inplace")
+    (project.folder / "mod.c").write_text("#error no\n")
+    project.python("setup.py", "--hpy-abi=universal", "build_ext", "--inplace")
+    assert project.doc("mod") == "built for cpython"
+
+
+def test_what_an_author_wrote_is_no_stub(project):
+    project.write(
+        setup_dot_py="""
+        from setuptools import Extension, setup
+        setup(name="project", version="1", py_modules=[], hpy_ext_modules=[Extension("mod", ["mod.c"], optional=True)])
+        """,
+        mod_dot_py="'by hand'\n",
+    )
+    (project.folder / "mod.c").write_text("#error no\n")
+    project.python("setup.py", "--hpy-abi=universal", "build_ext", "--inplace")
+    assert project.doc("mod") == "by hand"
+
+
+@pytest.mark.parametrize("mode", ["lenient", "strict"])
+def test_editable_installs(tmp_path, mode):
+    project = Project(tmp_path, "newest")
+    project.write(
+        package____init___dot_py="",
+        pyproject_dot_toml="""
+        [build-system]
+        requires = ["setuptools", "hpy"]
+        build-backend = "setuptools.build_meta"
+        [project]
+        name = "project"
+        version = "1"
+        [tool.setuptools]
+        packages = ["package"]
+        [tool.hpy]
+        abi = "universal"
+        [[tool.hpy.ext-modules]]
+        name = "package.mod"
+        sources = ["mod.c"]
+        """,
+    )
+    (project.folder / "mod.c").write_text(C_MODULE.format(name="mod"))
+    target = tmp_path / "installed"
+    project.python(
+        *("-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--target", str(target)),
+        *("--config-settings", f"editable_mode={mode}", "--editable", "."),
+    )
+    code = f"import site; site.addsitedir({str(target)!r}); import package.mod as mod; print(mod.__doc__)"
+    run = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True)
+    assert run.stdout.strip() == "built for universal", run.stderr
+
+
+# Stubs, as others see them
+
+
+def test_threads_that_wait_for_an_import_get_the_module(project):
+    (project.folder / "slow.c").write_text("""
+        #include <hpy.h>
+        #ifdef _WIN32
+        #  include <windows.h>
+        #  define WAIT() Sleep(300)
+        #else
+        #  include <unistd.h>
+        #  define WAIT() usleep(300000)
+        #endif
+        HPyDef_SLOT(slow_exec, HPy_mod_exec)
+        static int slow_exec_impl(HPyContext *ctx, HPy mod)
+        {
+            HPyThreadState state = HPy_LeavePythonExecution(ctx);
+            WAIT();
+            HPy_ReenterPythonExecution(ctx, state);
+            return HPy_SetAttr_s(ctx, mod, "ready", ctx->h_True);
+        }
+        static HPyDef *defines[] = { &slow_exec, NULL };
+        static HPyModuleDef moduledef = { .defines = defines };
+        HPy_MODINIT(slow, moduledef)
+    """)
+    project.write(
+        setup_dot_py="""
+        from setuptools import Extension, setup
+        setup(name="slow", version="1", py_modules=[], hpy_ext_modules=[Extension("slow", ["slow.c"])])
+        """
+    )
+    project.python("setup.py", "--hpy-abi=universal", "build_ext", "--inplace")
+    code = """
+import sys, threading
+sys.path.insert(0, %r)
+seen = []
+def use():
+    import slow
+    seen.append((slow.ready, slow.__file__, slow.__spec__.name, slow.__name__))
+threads = [threading.Thread(target=use) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert len(seen) == 8 and len(set(seen)) == 1, seen
+""" % str(project.folder)
+    project.python("-c", code, cwd="/")
+
+
+def test_pytest_leaves_stubs_alone(project):
+    project.setup(["--hpy-abi=universal", "build_ext", "--inplace"], modules=["test_mod"])
+    project.write(doctested_dot_py='"""\n>>> 1 + 1\n2\n"""\n')
+    run = project.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--doctest-modules", "doctested.py", "test_mod.py", ".")
+    assert "1 passed" in run.stdout and "error" not in run.stdout, run.stdout
+
+
+def test_a_stub_tells_type_checkers_that_it_cannot_tell(project):
+    project.setup(["--hpy-abi=universal", "build_ext", "--inplace"])
+    stub = (project.folder / "mod.py").read_text()
+    assert "# mypy: ignore-errors" in stub and "def __getattr__(name: str) -> Any: ..." in stub
+    code = "import mod; assert not hasattr(mod, '__getattr__') and not hasattr(mod, 'TYPE_CHECKING')"
+    project.python("-c", code)

@@ -198,8 +198,8 @@ def test_wrong_examples_are_told_about(misuse, pytestconfig):
     assert process.returncode in (0, -6), process
     expected = misuse["message"]
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        # Python is not asked where it is while the world stands still, nor for what belongs to another interpreter.
-        unknown = {"HPY-D024": "object", "HPY-D038": "python", "HPY-D042": "python"}.get(misuse["identifier"], "nothing")
+        # Python is not asked where it is while the world stands still.
+        unknown = {"HPY-D038": "python", "HPY-D042": "python"}.get(misuse["identifier"], "nothing")
         expected = re.sub(rf"^  {unknown} .*\n", "", expected, flags=re.MULTILINE)
     assert message_of(process, misuse["identifier"]) == expected
 

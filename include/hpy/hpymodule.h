@@ -72,8 +72,8 @@ HPyAPI_HELPER void *_HPyModule_Import(const _HPyModule_Entry *entry);
    is a static HPyModuleDef. */
 #ifdef HPY_ABI_CPYTHON
 
-/* Fills the context in and gives CPython the module's definition. */
-HPyAPI_HELPER PyObject *_HPyModule_Init(HPyContext *ctx, HPyModuleDef *def, int gil_not_used);
+/* Fills the context in and gives CPython the definition of the module of this name. */
+HPyAPI_HELPER PyObject *_HPyModule_Init(HPyContext *ctx, HPyModuleDef *def, int gil_not_used, const char *name);
 
 #ifdef HPY_MOD_GIL_NOT_USED
 #  define _HPy_GIL_NOT_USED 1
@@ -86,7 +86,7 @@ HPyAPI_HELPER PyObject *_HPyModule_Init(HPyContext *ctx, HPyModuleDef *def, int 
     PyMODINIT_FUNC PyInit_##ext_name(void);                                                              \
     PyMODINIT_FUNC PyInit_##ext_name(void)                                                               \
     {                                                                                                    \
-        return _HPyModule_Init(&_hpy_context, &mod_def, _HPy_GIL_NOT_USED);                              \
+        return _HPyModule_Init(&_hpy_context, &mod_def, _HPy_GIL_NOT_USED, #ext_name);                   \
     }
 
 #else

@@ -18,6 +18,7 @@ pub struct Spec {
     pub signatures: Vec<Signature>,
     pub enums: Vec<Enum>,
     pub flags: Vec<Flag>,
+    pub buffer_flags: Vec<BufferFlag>,
     pub handles: Vec<Handle>,
     pub structs: Vec<Struct>,
     pub misuses: Vec<Misuse>,
@@ -225,6 +226,14 @@ fn first_release() -> String {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct BufferFlag {
+    pub name: String,
+    pub value: u32,
+    pub doc: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Flag {
     pub name: String,
     pub bits: Vec<u32>,
@@ -335,6 +344,7 @@ struct EnumsFile {
     #[serde(rename = "enum")]
     enums: Vec<Enum>,
     flag: Vec<Flag>,
+    buffer_flag: Vec<BufferFlag>,
 }
 
 #[derive(Deserialize)]
@@ -379,6 +389,7 @@ impl Spec {
             signatures: read::<SignaturesFile>(&dir.join("signatures.toml"))?.signature,
             enums: enums.enums,
             flags: enums.flag,
+            buffer_flags: enums.buffer_flag,
             handles: structs.handle,
             structs: structs.structs,
             misuses: read::<MisusesFile>(&dir.join("misuses.toml"))?.misuse,

@@ -609,6 +609,40 @@ pub const HPy_TPFLAGS_BASETYPE: c_ulong = 1 << 10;
 pub const HPy_TPFLAGS_HAVE_VECTORCALL: c_ulong = 1 << 11;
 /// The instances take part in the search for reference cycles. Without `HPy_tp_traverse`, `HPyType_FromSpec` raises `ValueError`.
 pub const HPy_TPFLAGS_HAVE_GC: c_ulong = 1 << 14;
+/// Bytes in a row, without format, shape or strides.
+pub const HPyBUF_SIMPLE: c_int = 0x0000;
+/// The consumer writes: a read-only exporter fails.
+pub const HPyBUF_WRITABLE: c_int = 0x0001;
+/// `format` is set. Without this flag it has to be NULL, which stands for bytes.
+pub const HPyBUF_FORMAT: c_int = 0x0004;
+/// `shape` is set. Without this flag it has to be NULL.
+pub const HPyBUF_ND: c_int = 0x0008;
+/// `strides` is set, and `shape`. Without this flag the memory has to be contiguous, in the order of C.
+pub const HPyBUF_STRIDES: c_int = 0x0018;
+/// As `STRIDES`, and contiguous in the order of C.
+pub const HPyBUF_C_CONTIGUOUS: c_int = 0x0038;
+/// As `STRIDES`, and contiguous in the order of Fortran.
+pub const HPyBUF_F_CONTIGUOUS: c_int = 0x0058;
+/// As `STRIDES`, and contiguous in either order.
+pub const HPyBUF_ANY_CONTIGUOUS: c_int = 0x0098;
+/// `suboffsets` may be set. Without this flag they have to be NULL.
+pub const HPyBUF_INDIRECT: c_int = 0x0118;
+/// `ND` and `WRITABLE`.
+pub const HPyBUF_CONTIG: c_int = 0x0009;
+/// `ND`.
+pub const HPyBUF_CONTIG_RO: c_int = 0x0008;
+/// `STRIDES` and `WRITABLE`.
+pub const HPyBUF_STRIDED: c_int = 0x0019;
+/// `STRIDES`.
+pub const HPyBUF_STRIDED_RO: c_int = 0x0018;
+/// `STRIDES`, `WRITABLE` and `FORMAT`.
+pub const HPyBUF_RECORDS: c_int = 0x001d;
+/// `STRIDES` and `FORMAT`.
+pub const HPyBUF_RECORDS_RO: c_int = 0x001c;
+/// `INDIRECT`, `WRITABLE` and `FORMAT`.
+pub const HPyBUF_FULL: c_int = 0x011d;
+/// `INDIRECT` and `FORMAT`.
+pub const HPyBUF_FULL_RO: c_int = 0x011c;
 /// An implementation with the signature [`HPyFunc_VARARGS`].
 pub type HPyFunc_varargs = Option<unsafe extern "C" fn(*mut HPyContext, HPy, *const HPy, usize) -> HPy>;
 /// An implementation with the signature [`HPyFunc_KEYWORDS`].

@@ -20,14 +20,6 @@ macro_rules! direct_attribute {
                 crate::handle::to_handle(pyo3_ffi::PyObject_GetAttrString(crate::handle::to_object(obj), utf8_name))
             }
         }
-        unsafe extern "C" fn ctx_HasAttr(_ctx: *mut HPyContext, obj: HPy, name: HPy) -> c_int {
-            // SAFETY: the caller's handles are live objects, and it holds the interpreter.
-            unsafe { pyo3_ffi::PyObject_HasAttr(crate::handle::to_object(obj), crate::handle::to_object(name)) }
-        }
-        unsafe extern "C" fn ctx_HasAttr_s(_ctx: *mut HPyContext, obj: HPy, utf8_name: *const c_char) -> c_int {
-            // SAFETY: the caller's handles are live objects, and it holds the interpreter.
-            unsafe { pyo3_ffi::PyObject_HasAttrString(crate::handle::to_object(obj), utf8_name) }
-        }
         unsafe extern "C" fn ctx_SetAttr(_ctx: *mut HPyContext, obj: HPy, name: HPy, value: HPy) -> c_int {
             // SAFETY: the caller's handles are live objects, and it holds the interpreter.
             unsafe {

@@ -101,6 +101,8 @@ pub enum Misuse {
     BufferReleased = 59,
     /// object of the wrong type
     WrongType = 60,
+    /// buffer that was not asked for
+    BufferFlags = 61,
 }
 
 impl Misuse {
@@ -151,6 +153,7 @@ impl Misuse {
         Misuse::CapsuleName,
         Misuse::BufferReleased,
         Misuse::WrongType,
+        Misuse::BufferFlags,
     ];
 
     /// What people, settings and programs know it by.
@@ -202,6 +205,7 @@ impl Misuse {
             Misuse::CapsuleName => "HPY-D058",
             Misuse::BufferReleased => "HPY-D059",
             Misuse::WrongType => "HPY-D060",
+            Misuse::BufferFlags => "HPY-D061",
         }
     }
 
@@ -253,6 +257,7 @@ impl Misuse {
             Misuse::CapsuleName => "capsule name mismatch",
             Misuse::BufferReleased => "buffer released twice, or used after release",
             Misuse::WrongType => "object of the wrong type",
+            Misuse::BufferFlags => "buffer that was not asked for",
         }
     }
 
@@ -349,6 +354,9 @@ impl Misuse {
             }
             Misuse::BufferReleased => "A buffer that was filled is released once. Do not copy the struct.",
             Misuse::WrongType => "Check the type before the call; this function does not.",
+            Misuse::BufferFlags => {
+                "Look at the flags in HPy_bf_getbuffer: leave out what was not asked for, and fail with BufferError if what was can't be given."
+            }
         }
     }
 
@@ -401,6 +409,7 @@ impl Misuse {
             Misuse::CapsuleName => Action::Warn,
             Misuse::BufferReleased => Action::Abort,
             Misuse::WrongType => Action::Abort,
+            Misuse::BufferFlags => Action::Warn,
         }
     }
 }

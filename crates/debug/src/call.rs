@@ -9,9 +9,9 @@ use hpy_abi::*;
 use crate::autogen_misuses::Misuse;
 use crate::extra::Trace;
 use crate::slot::{self, Kind, Mark, Place, Slot, Token};
-use crate::thread::{FORBIDDEN, Frame, LEFT, PENDING, TRAVERSING, Thread};
+use crate::thread::{FORBIDDEN, Frame, HYBRID, LEFT, PENDING, TRAVERSING, Thread, UNKNOWN};
 use crate::trouble::{Next, Trouble, name_of, parameter};
-use hpy_layer::{MEMBERS, place};
+use hpy_layer::{MEMBERS, names, place};
 
 use crate::{Layer, fields, inspect, memory, structs, summary};
 
@@ -188,8 +188,8 @@ impl Call {
     fn begin_if_allowed(self) -> Option<Entered> {
         let flags = self.thread.flags.load(Relaxed);
         if flags & FORBIDDEN != 0 {
-            let detail = format!("{} was called in a tp_traverse or tp_destroy", self.name());
-            let goes_on = self.trouble(Misuse::CallNotAllowedHere, detail).tell().goes_on();
+            let trouble = self.trouble(Misuse::CallNotAllowedHere, not_allowed_here(self.thread, self.name()));
+            let goes_on = trouble.by(self.thread.forbidding.get()).tell().goes_on();
             return (goes_on && flags & LEFT == 0 && !stands_still(flags)).then(|| self.begin());
         }
         if flags & LEFT != 0 {
@@ -206,28 +206,33 @@ impl Call {
             return goes_on.then(|| self.begin_outside());
         }
         let pending_is_fine = MEMBERS.get(usize::from(self.function)).is_none_or(|function| function.pending);
-        if flags & PENDING == 0 || pending_is_fine || self.frame.raised.get() {
+        if flags & (PENDING | HYBRID) == 0 || pending_is_fine || self.frame.raised.get() {
             return Some(self.begin());
         }
         // SAFETY: the thread holds the interpreter.
         if unsafe { ((*self.inner).ctx_Err_Occurred)(self.inner) } == 0 {
             self.thread.flags.fetch_and(!PENDING, Relaxed);
-            self.frame.failed.set(slot::NOBODY);
+            self.frame.failed.set(UNKNOWN);
             return Some(self.begin());
         }
-        let trouble = match self.frame.failed.get() {
-            slot::NOBODY => {
-                self.trouble(Misuse::ExceptionPending, format!("{} was called with an exception pending", self.name()))
-            }
-            failed => self.trouble(
+        let failed = self.frame.failed.get();
+        let trouble = match failed.by {
+            slot::NOBODY => self.pending_trouble(),
+            _ if self.frame.has_set.get() => self.pending_trouble(),
+            by => self.trouble(
                 Misuse::ErrorNotChecked,
-                format!("{} was called although {} had failed", self.name(), name_of(failed)),
+                format!("{} was called although {} had failed", self.name(), name_of(by)),
             ),
         };
+        let trouble = trouble.pending(failed);
         let next = trouble.tell();
         // Said once for a call, not for each function that follows.
         self.frame.raised.set(true);
         next.goes_on().then(|| self.begin())
+    }
+
+    fn pending_trouble(self) -> Trouble<'static> {
+        self.trouble(Misuse::ExceptionPending, format!("{} was called with an exception pending", self.name()))
     }
 
     /// The inner handle of an argument. None if there is none, which has been reported.
@@ -372,7 +377,9 @@ impl Call {
     /// Opens a slot for the extension. None if there is no memory for one.
     #[inline(always)]
     pub fn open(self, kind: Kind, inner: isize) -> Option<(Token, &'static Slot)> {
-        let opened = self.thread.open(kind, inner, self.mark(), self.caller());
+        // SAFETY: the thread's own.
+        let ip = unsafe { self.thread.callers.authors(self.frame.ip.load(Relaxed)) };
+        let opened = self.thread.open(kind, inner, Mark { ip, ..self.mark() }, self.caller());
         if inspect::TRACES.load(Relaxed) != 0
             && let Some((_, slot)) = opened
         {
@@ -438,13 +445,15 @@ impl Call {
     #[inline(always)]
     pub fn has_failed(self) {
         self.thread.flags.fetch_or(PENDING, Relaxed);
-        self.frame.failed.set(self.function);
+        self.frame.failed.set(self.mark());
+        self.frame.has_set.set(false);
     }
 
     /// The extension has set an exception.
     pub fn has_raised(self) {
         self.thread.flags.fetch_or(PENDING, Relaxed);
-        self.frame.failed.set(slot::NOBODY);
+        self.frame.failed.set(self.mark());
+        self.frame.has_set.set(true);
     }
 
     /// There may be an exception that nobody has told us about.
@@ -593,6 +602,13 @@ pub fn is_alive(slot: &Slot) -> bool {
     state.open && (stays(state) || state.kind == Kind::Constant) || is_inner(slot.inner.load(Relaxed), stays)
 }
 
+/// `HPy_Length was called in mod.Point: HPy_tp_destroy`
+fn not_allowed_here(thread: &Thread, name: &str) -> String {
+    let function = names::function(thread.forbidding.get());
+    let place = if function.name.is_empty() { "a tp_traverse, tp_destroy or destructor" } else { &function.name };
+    format!("{name} was called in {place}")
+}
+
 /// Whether threads stand still for a tp_traverse, where a function of the API would do harm.
 fn stands_still(flags: u32) -> bool {
     flags & TRAVERSING != 0 && slot::PARALLEL.load(Relaxed)
@@ -607,7 +623,8 @@ fn wrong_context(frame: &'static Frame, function: u16) -> Option<Entered> {
     let flags = here.map_or(0, |thread| thread.flags.load(Relaxed));
     let name = name_of(function);
     let (misuse, detail) = if flags & FORBIDDEN != 0 {
-        (Misuse::CallNotAllowedHere, format!("{name} was called in a tp_traverse or tp_destroy"))
+        let detail = here.map_or_else(String::new, |thread| not_allowed_here(thread, name));
+        (Misuse::CallNotAllowedHere, detail)
     } else if flags & LEFT != 0 {
         (Misuse::InterpreterNotHeld, format!("{name} was called after HPy_LeavePythonExecution"))
     } else if is(function, "HPy_ReenterPythonExecution") {
@@ -625,6 +642,9 @@ fn wrong_context(frame: &'static Frame, function: u16) -> Option<Entered> {
     }
     let mut trouble = Trouble::of(layer, here, current.or(Some(frame)), misuse, detail);
     trouble.report.function = name;
+    if misuse == Misuse::CallNotAllowedHere {
+        trouble = trouble.by(here.map_or(0, |thread| thread.forbidding.get()));
+    }
     let can_go_on = match misuse {
         Misuse::ContextKept => true,
         Misuse::CallNotAllowedHere => flags & LEFT == 0 && !stands_still(flags),

@@ -12,10 +12,10 @@ use hpy_abi::*;
 
 use crate::autogen_misuses::Misuse;
 use crate::report::Report;
-use crate::slot::{self, ARGUMENT, Kind, Mark, RETURN, Slot};
-use crate::thread::{Frame, PENDING, Thread};
+use crate::slot::{self, ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
+use crate::thread::{Frame, HYBRID, PENDING, Thread};
 use crate::trouble::{Next, Trouble};
-use crate::{Layer, call, inspect, interpreter, structs, summary};
+use crate::{Layer, buffers, call, inspect, interpreter, structs, summary};
 use hpy_layer::entry::{self, Entry as _, Number, Request, Requests};
 use hpy_layer::entry_of;
 use hpy_layer::names::{self, Function};
@@ -105,6 +105,13 @@ impl entry::Entry for Entry {
     }
 
     #[inline(always)]
+    fn enters(&self) {
+        if self.has_exception() {
+            self.called_with_exception();
+        }
+    }
+
+    #[inline(always)]
     fn function(&self) -> HPyCFunction {
         self.requests.own().function
     }
@@ -167,7 +174,7 @@ impl entry::Entry for Entry {
         if self.end() {
             // There is nobody to raise it to; the next call will.
             self.put_off();
-        } else if self.thread.flags.load(Relaxed) & PENDING != 0 && self.has_exception() {
+        } else if self.thread.flags.load(Relaxed) & (PENDING | HYBRID) != 0 && self.has_exception() {
             self.success_with_exception();
         }
         self.leave();
@@ -191,7 +198,7 @@ impl entry::Entry for Entry {
                 self.raise_deferred();
             }
             inner
-        } else if self.thread.flags.load(Relaxed) & PENDING != 0
+        } else if self.thread.flags.load(Relaxed) & (PENDING | HYBRID) != 0
             && self.has_exception()
             && self.success_with_exception()
         {
@@ -362,9 +369,20 @@ impl Entry {
     }
 
     #[cold]
+    fn called_with_exception(&self) {
+        // It has been told where the call was made, or will be by the first function of the API that is called.
+        if !self.frame.outer_has_told() {
+            let detail = format!("{} was called with an exception pending", self.name());
+            self.trouble(Misuse::ExceptionPending, detail).pending(slot::Mark { by: NOBODY, ip: 0 }).tell();
+        }
+        self.thread.flags.fetch_or(PENDING, Relaxed);
+        self.frame.raised.set(true);
+    }
+
+    #[cold]
     fn success_with_exception(&self) -> bool {
         let detail = format!("{} returned as if it had succeeded, with an exception set", self.name());
-        self.trouble(Misuse::SuccessWithException, detail).tell() == Next::Fail
+        self.trouble(Misuse::SuccessWithException, detail).pending(self.frame.failed.get()).tell() == Next::Fail
     }
 
     #[cold]
@@ -446,7 +464,7 @@ impl Entry {
             let detail = format!("{} returned {result}", self.name());
             let failed = self.trouble(Misuse::ResultOutOfRange, detail).tell() == Next::Fail;
             !(failed && self.raise_deferred())
-        } else if self.thread.flags.load(Relaxed) & PENDING != 0 && self.has_exception() {
+        } else if self.thread.flags.load(Relaxed) & (PENDING | HYBRID) != 0 && self.has_exception() {
             !(self.success_with_exception() && self.raise_deferred())
         } else {
             true
@@ -470,6 +488,12 @@ unsafe extern "C" fn get_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut 
         let exporter = entry.take_result((*buffer).obj);
         (*buffer).obj = exporter;
         let (layer, described) = (entry.layer, entry.described);
+        if !exporter.is_null()
+            && let Some(what) = buffers::not_as_asked(&*buffer, flags)
+        {
+            let detail = format!("{} gave {what}", entry.name());
+            entry.trouble(Misuse::BufferFlags, detail).tell();
+        }
         let result = entry.finish_number(result, -1, 0);
         if result == -1 || exporter.is_null() {
             return -1;
@@ -502,7 +526,7 @@ unsafe extern "C" fn destroy_capsule(name: *const c_char, pointer: *mut c_void, 
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if let Some(f) = transmute::<HPyCFunction, HPyFunc_Capsule_Destructor>(function) {
-            structs::forbidding(Thread::here(), || f(name, pointer, context));
+            structs::forbidding(Thread::here(), f as usize, || f(name, pointer, context));
         }
     }
 }

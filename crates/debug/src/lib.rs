@@ -5,7 +5,8 @@
 //! * [`context`] gives the context that a binary is initialised with. Python's calls arrive there, through the trampolines of the
 //!   binary: `enter` gives each call a context and handles of its own, and looks at what is left when it returns.
 //! * The functions of those contexts are in `functions`, one file for each family that needs thought; the rest is generated from the
-//!   spec's columns (`autogen_functions.rs`). `call` checks who calls and what is passed.
+//!   spec's columns (`autogen_functions.rs`). `call` checks who calls and what is passed, `callers` finds the author's
+//!   line where a helper calls, `buffers` looks at what is exported.
 //! * A handle is an index and a generation (`slot`), so anything else is recognised. `extra` is what few of them need.
 //! * `thread` has what belongs to a thread: its calls, their contexts, its slots.
 //! * `sites` learns which struct is whose.
@@ -20,7 +21,9 @@
 mod autogen_functions;
 mod autogen_misuses;
 
+mod buffers;
 mod call;
+mod callers;
 mod enter;
 mod extra;
 mod fault;
@@ -67,6 +70,8 @@ pub struct Host {
     pub holds_interpreter: unsafe fn() -> bool,
     /// A number for the current interpreter.
     pub interpreter: unsafe fn() -> usize,
+    /// The pending exception, as `ValueError: wrong`.
+    pub pending: unsafe fn() -> Option<String>,
     /// Tells the user. Keeps a pending exception.
     pub warn: unsafe fn(text: &str),
     /// The same number for each handle to an object.
@@ -206,14 +211,14 @@ unsafe fn open_constants(layer: &mut Layer) -> bool {
 /// The names of modules that have been loaded.
 static LOADED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Tells debug mode about a module that was made with one of its contexts.
+/// Tells debug mode about a module that was made with one of its contexts, and whether its binary uses Python.h, too.
 ///
 /// # Safety
 /// The definition is complete and stays.
-pub unsafe fn loaded(name: &str, definition: *mut HPyModuleDef) {
+pub unsafe fn loaded(name: &str, definition: *mut HPyModuleDef, is_hybrid: bool) {
     // SAFETY: as this function's.
     unsafe {
-        names::register_definitions(name, (*definition).defines);
+        names::register_definitions(name, (*definition).defines, is_hybrid);
         fields::list_globals((*definition).globals);
     }
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);

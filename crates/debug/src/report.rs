@@ -45,6 +45,9 @@ pub struct Report {
     pub ip: usize,
     /// The line of Python, as `app.py:12 in main`.
     pub python: Option<String>,
+    /// The pending exception, in words, and who has set it.
+    pub pending: Option<String>,
+    pub set: Option<Event>,
     pub opened: Option<Event>,
     pub closed: Option<Event>,
     /// The C stack.
@@ -68,6 +71,8 @@ impl Report {
             caller: String::new(),
             ip: 0,
             python: None,
+            pending: None,
+            set: None,
             opened: None,
             closed: None,
             stack: Vec::new(),
@@ -89,6 +94,8 @@ impl Report {
         lines.add("call", &self.call());
         lines.add("in", &whereabouts(&self.caller, self.ip));
         lines.add("python", self.python.as_deref().unwrap_or_default());
+        lines.add("pending", self.pending.as_deref().unwrap_or_default());
+        lines.add("set", &self.set.as_ref().map(Event::text).unwrap_or_default());
         lines.add("opened", &self.opened.as_ref().map(Event::text).unwrap_or_default());
         lines.add("closed", &self.closed.as_ref().map(Event::text).unwrap_or_default());
         lines.add("stack", &numbered(&self.stack));
@@ -137,6 +144,8 @@ impl Report {
             .text("caller", known(&self.caller))
             .raw("place", or_null(place::place(self.ip).as_ref().map(place_json)))
             .text("python", self.python.as_deref())
+            .text("pending", self.pending.as_deref())
+            .raw("set", or_null(self.set.as_ref().map(Event::json)))
             .raw("opened", or_null(self.opened.as_ref().map(Event::json)))
             .raw("closed", or_null(self.closed.as_ref().map(Event::json)))
             .raw("stack", stack_json(&self.stack))
@@ -381,7 +390,7 @@ HPY-D006 use after close: HPy_Length got a closed handle as 'obj' (argument 1)
             r#""function":"HPy_Length","argument":{"position":1,"name":"obj"},"#,
             r#""object":"str 'hello\nleaks!'","caller":"mod.g","place":"#,
             &place(16),
-            r#","python":"app.py:12 in main","opened":null,"closed":null,"stack":["#,
+            r#","python":"app.py:12 in main","pending":null,"set":null,"opened":null,"closed":null,"stack":["#,
             &place(17),
             r#"],"count":1,"#,
             r#""fix":"Close the handle behind its last use, or keep a second one made with HPy_Dup."}"#,

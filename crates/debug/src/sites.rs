@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::call::Call;
 use crate::hash::{Map, Set};
 use crate::slot::{ARGUMENT, Kind, Slot};
-use crate::structs::Type;
+use crate::structs::{self, Type};
 use hpy_layer::place;
 
 /// A place in C with a type that is fine there.
@@ -42,6 +42,8 @@ struct Known {
     /// By the number of a struct: the types whose functions ask for it.
     types: Map<usize, Vec<&'static Type>>,
     undecided: Map<usize, u32>,
+    /// Whether there is a T_AsStruct of a name.
+    helpers: HashMap<String, bool>,
 }
 
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
@@ -93,14 +95,27 @@ fn look(call: Call, slot: &Slot, of: &'static Type, ip: usize) -> (bool, Option<
     }
     let related = |other: &&'static Type| of.derives_from(other) || other.derives_from(of);
     let types = known.types.get(&asked).map_or(&[][..], Vec::as_slice);
-    let foreign = !types.is_empty() && !types.iter().any(related) && known.of_type.contains_key(&key);
-    if foreign {
+    let is_related = types.iter().any(related);
+    let foreign = !types.is_empty() && !is_related && known.of_type.contains_key(&key);
+    if foreign || !is_related && is_foreign_by_name(known, asked, of, ip) {
         let name = known.numbers.iter().find(|(_, number)| **number == asked).map(|(name, _)| name.clone());
         return (true, name);
     }
     let count = known.undecided.entry(ip ^ key).or_default();
     *count += 1;
-    (types.iter().any(related) || *count > PATIENCE, None)
+    (is_related || *count > PATIENCE, None)
+}
+
+/// Whether types and structs of the same name tell at first sight that a struct is another type's: the type has one of its own name, and
+/// the one that is asked for has the name of a type that is not related.
+fn is_foreign_by_name(known: &mut Known, asked: usize, of: &'static Type, ip: usize) -> bool {
+    let Some((name, _)) = known.numbers.iter().find(|(_, number)| **number == asked) else { return false };
+    let name = name.split(' ').next().unwrap_or_default();
+    let own = of.short_name();
+    if name == own || !structs::is_of_stranger(name, of) {
+        return false;
+    }
+    *known.helpers.entry(own.to_owned()).or_insert_with(|| place::binary_contains(ip, &format!("{own}_AsStruct\0")))
 }
 
 /// `Point` where Point_AsStruct is inlined, or in it.

@@ -41,6 +41,11 @@ pub struct Type {
 }
 
 impl Type {
+    /// Its name, without the module.
+    pub fn short_name(&self) -> &str {
+        self.name.rsplit('.').next().unwrap_or_default()
+    }
+
     /// Whether it is `other`, or one of its bases is.
     pub fn derives_from(&self, other: &Type) -> bool {
         core::ptr::eq(self, other) || self.base.is_some_and(|base| base.derives_from(other))
@@ -95,18 +100,20 @@ fn with<T>(use_it: impl FnOnce(&mut Known) -> T) -> T {
 }
 
 /// Runs a function of an extension that may call nothing of the API.
-pub fn forbidding<T>(thread: &Thread, run: impl FnOnce() -> T) -> T {
-    with_flags(thread, FORBIDDEN, run)
+pub fn forbidding<T>(thread: &Thread, function: usize, run: impl FnOnce() -> T) -> T {
+    with_flags(thread, FORBIDDEN, function, run)
 }
 
 /// Runs a tp_traverse, or what is done in one.
-fn traversing<T>(thread: &Thread, run: impl FnOnce() -> T) -> T {
-    with_flags(thread, FORBIDDEN | TRAVERSING, run)
+fn traversing<T>(thread: &Thread, function: usize, run: impl FnOnce() -> T) -> T {
+    with_flags(thread, FORBIDDEN | TRAVERSING, function, run)
 }
 
-fn with_flags<T>(thread: &Thread, flags: u32, run: impl FnOnce() -> T) -> T {
+fn with_flags<T>(thread: &Thread, flags: u32, function: usize, run: impl FnOnce() -> T) -> T {
     let before = thread.flags.fetch_or(flags, Relaxed);
+    let function = thread.forbidding.replace(function);
     let result = run();
+    thread.forbidding.set(function);
     thread.flags.fetch_and(!(flags & !before), Relaxed);
     result
 }
@@ -191,7 +198,7 @@ unsafe fn destroy_at(place: &Place, data: *mut c_void) {
     // SAFETY: the place holds the extension's function, or 0 if it has none.
     unsafe {
         if let Some(real) = transmute::<usize, HPyFunc_destroyfunc>(place.destroy.load(Acquire)) {
-            forbidding(Thread::here(), || real(data));
+            forbidding(Thread::here(), place.destroy.load(Acquire), || real(data));
         }
     }
     fields::forget(data.addr());
@@ -216,7 +223,7 @@ unsafe fn traverse_at(number: usize, data: *mut c_void, visit: HPyFunc_visitproc
         let Some(real) = transmute::<usize, HPyFunc_traverseproc>(place.traverse.load(Acquire)) else { return 0 };
         let Some(of) = place.type_of(number, data.addr()) else {
             // An instance without any field that has been stored to.
-            return traversing(Thread::here(), || real(data, visit, arg));
+            return traversing(Thread::here(), real as usize, || real(data, visit, arg));
         };
         // The structs of the base are visited by the base's function, whose fields this one need not see.
         let full: Vec<_> = fields::full(data.addr());
@@ -229,7 +236,8 @@ unsafe fn traverse_at(number: usize, data: *mut c_void, visit: HPyFunc_visitproc
             of,
             function: real as usize,
         };
-        let result = traversing(Thread::here(), || real(data, Some(visit_field), (&raw mut visiting).cast()));
+        let visit = || real(data, Some(visit_field), (&raw mut visiting).cast());
+        let result = traversing(Thread::here(), real as usize, visit);
         if !visiting.stopped {
             let seen = visiting.seen.borrow();
             let own = data.addr() + of.base_size..data.addr() + of.size;
@@ -308,18 +316,19 @@ fn tell_once(of: &'static Type, function: usize, offset: usize, misuse: Misuse, 
     // What is told while the function runs is about the line it is at.
     let line = if misuse == Misuse::FieldNotVisited { None } else { place::capture(1).first().copied() };
     trouble.report.ip = line.unwrap_or(function + 1);
-    traversing(thread, || trouble.tell());
+    traversing(thread, function, || trouble.tell());
 }
 
 /// Makes a type known, and gives the spec that the runtime is to make it from.
 ///
 /// # Safety
 /// The spec is complete, and its definitions stay.
-pub unsafe fn prepare(spec: &HPyType_Spec) -> (HPyType_Spec, Option<usize>) {
+pub unsafe fn prepare(call: Call, spec: &HPyType_Spec) -> (HPyType_Spec, Option<usize>) {
     // SAFETY: as this function's; the kind says which part of the union is in use.
     unsafe {
         let name = names::text(spec.name);
-        names::register_definitions(&name, spec.defines);
+        let is_hybrid = call.frame.function().is_some_and(|function| function.is_hybrid.load(Relaxed));
+        names::register_definitions(&name, spec.defines, is_hybrid);
         let mut defines = Vec::new();
         let mut next = spec.defines;
         while !next.is_null() && !(*next).is_null() {
@@ -612,6 +621,12 @@ pub unsafe fn any_open(call: Call, mut condition: impl FnMut(&Type, usize) -> bo
             && call.is_here(state)
             && unsafe { of(call, HPy { _i: slot.inner.load(Relaxed) }).is_some_and(|(of, data)| condition(of, data)) }
     })
+}
+
+/// Whether there is a type of this name, without the module, that has a struct and is not related to `of`.
+pub fn is_of_stranger(short_name: &str, of: &'static Type) -> bool {
+    let related = |other: &Type| of.derives_from(other) || other.derives_from(of);
+    with(|known| known.types.iter().any(|other| other.short_name() == short_name && other.size > 0 && !related(other)))
 }
 
 /// The live struct around an address.

@@ -13,10 +13,11 @@ use std::sync::{Mutex, PoisonError};
 use hpy_abi::*;
 
 use crate::Layer;
+use crate::callers::Callers;
 use crate::extra::Extra;
 use crate::report::Report;
 use crate::sites::Seen;
-use crate::slot::{self, Kind, Mark, Place, Slot, Token};
+use crate::slot::{self, Kind, Mark, NOBODY, Place, Slot, Token};
 use crate::summary::Tales;
 use crate::{inspect, interpreter, memory};
 use hpy_layer::idle::{Idle, Link};
@@ -25,6 +26,9 @@ use hpy_layer::owner::owner;
 
 /// How much memory copies of closed handles may take with what rounds them up to pages.
 const HELD_LIMIT: usize = 32 << 20;
+
+/// Nobody has failed, as far as is known.
+pub const UNKNOWN: Mark = Mark { by: NOBODY, ip: 0 };
 
 /// How many contexts of a thread are idle before one is used again.
 const RING: usize = 32;
@@ -52,8 +56,10 @@ pub struct Frame {
     set_aside: Cell<SetAside>,
     /// A misuse has been raised in this call already.
     pub raised: Cell<bool>,
-    /// The function of the API that failed last.
-    pub failed: Cell<u16>,
+    /// The function of the API that failed last, or that has set an exception, and where it was called.
+    pub failed: Cell<Mark>,
+    /// Whether the exception was set on purpose.
+    pub has_set: Cell<bool>,
 }
 
 /// What a thread has of the call that is running.
@@ -107,6 +113,12 @@ impl Frame {
         unsafe { self.layer.load(Relaxed).as_ref() }
     }
 
+    /// Whether a misuse has been told in the call around this one.
+    pub fn outer_has_told(&self) -> bool {
+        // SAFETY: null or in a block, which is never freed.
+        unsafe { self.outer.get().as_ref() }.is_some_and(|outer| outer.raised.get())
+    }
+
     /// The extension's function that is called.
     #[inline(always)]
     pub fn function(&self) -> Option<&'static Function> {
@@ -130,6 +142,8 @@ pub const FORBIDDEN: u32 = 2;
 pub const PENDING: u32 = 4;
 /// In a tp_traverse. Where threads run at the same time, all others may stand still for it.
 pub const TRAVERSING: u32 = 8;
+/// In a function of a binary that uses Python.h, too: there may be an exception at any time.
+pub const HYBRID: u32 = 16;
 
 /// What is known of a thread. Never freed, but given to the next thread when one ends.
 pub struct Thread {
@@ -158,6 +172,9 @@ pub struct Thread {
     pub tales: UnsafeCell<Tales>,
     /// Where structs have been asked for that were the right ones.
     pub sites: Seen,
+    pub callers: Callers,
+    /// The function that is running and may call nothing of the API; 0 for none.
+    pub forbidding: Cell<usize>,
     /// Misuses that could not be raised where they were found.
     pub deferred: Mutex<Vec<Report>>,
     next_idle: AtomicPtr<Thread>,
@@ -307,6 +324,8 @@ impl Thread {
                 clock: Cell::new(0),
                 tales: UnsafeCell::default(),
                 sites: Seen::default(),
+                callers: Callers::default(),
+                forbidding: Cell::new(0),
                 deferred: Mutex::default(),
                 next_idle: AtomicPtr::new(null_mut()),
             }));
@@ -360,9 +379,11 @@ impl Thread {
         frame.open_before.set(self.open.get());
         frame.inside.set(0);
         frame.raised.set(false);
-        frame.failed.set(slot::NOBODY);
+        frame.failed.set(UNKNOWN);
+        frame.has_set.set(false);
         frame.ip.store(0, Relaxed);
-        self.flags.store(0, Relaxed);
+        let is_hybrid = function.is_hybrid.load(Relaxed);
+        self.flags.store(if is_hybrid { HYBRID } else { 0 }, Relaxed);
         self.current.store(core::ptr::from_ref(frame).cast_mut(), Relaxed);
         frame
     }
@@ -556,7 +577,8 @@ impl Block {
             open_before: Cell::new(0),
             set_aside: Cell::default(),
             raised: Cell::new(false),
-            failed: Cell::new(slot::NOBODY),
+            failed: Cell::new(UNKNOWN),
+            has_set: Cell::new(false),
         };
         let block = Box::leak(Box::new(Block { context: UnsafeCell::new(layer.table()), frame }));
         block.belong_to(layer);

@@ -50,6 +50,8 @@ pub struct Trouble<'a> {
     layer: &'static Layer,
     /// The slot it is about.
     slot: Option<&'a Slot>,
+    /// The extension's function that it is about, if that is not the frame's.
+    function: usize,
 }
 
 /// The parameter's name, or what stands for it.
@@ -65,7 +67,7 @@ impl<'a> Trouble<'a> {
     /// In a function of the API.
     #[cold]
     pub fn in_call(call: &Call, misuse: Misuse, detail: String) -> Trouble<'static> {
-        Trouble::of(call.layer(), Some(call.thread), Some(call.frame), misuse, detail).function(call.function)
+        Trouble::of(call.layer(), Some(call.thread), Some(call.frame), misuse, detail).in_function(call.function)
     }
 
     #[cold]
@@ -76,10 +78,10 @@ impl<'a> Trouble<'a> {
         misuse: Misuse,
         detail: String,
     ) -> Trouble<'a> {
-        Trouble { report: Report::new(misuse, detail), thread, frame, layer, slot: None }
+        Trouble { report: Report::new(misuse, detail), thread, frame, layer, slot: None, function: 0 }
     }
 
-    fn function(mut self, function: u16) -> Self {
+    fn in_function(mut self, function: u16) -> Self {
         self.report.function = name_of(function);
         self
     }
@@ -93,6 +95,26 @@ impl<'a> Trouble<'a> {
     /// Tells the story of a slot, if there is one.
     pub fn about(mut self, slot: impl Into<Option<&'a Slot>>) -> Self {
         self.slot = slot.into();
+        self
+    }
+
+    /// It is about what happened in this function, which has no context; 0 if that is not known.
+    pub fn by(mut self, function: usize) -> Self {
+        self.report.caller = names::function(function).name.clone();
+        self.function = function;
+        self
+    }
+
+    /// Tells which exception is pending, and who has set it, if that is known.
+    pub fn pending(mut self, by: Mark) -> Self {
+        if self.can_use_python() {
+            // SAFETY: the thread may run Python code.
+            self.report.pending = unsafe { (self.layer.host.pending)() };
+        }
+        if by.by != NOBODY {
+            let caller = self.frame.and_then(Frame::function).map_or(u32::MAX, |function| function.id);
+            self.report.set = Some(event(by, caller, None, Kind::Handle));
+        }
         self
     }
 
@@ -158,7 +180,9 @@ impl<'a> Trouble<'a> {
             if self.report.ip == 0 {
                 self.report.ip = frame.ip.load(Relaxed);
             }
-            self.report.caller = frame.function().map(|function| function.name.clone()).unwrap_or_default();
+            if self.report.caller.is_empty() {
+                self.report.caller = frame.function().map(|function| function.name.clone()).unwrap_or_default();
+            }
         }
         if let Some(slot) = self.slot {
             let state = slot.state();
@@ -181,8 +205,10 @@ impl<'a> Trouble<'a> {
             }
         }
         self.report.stack = place::capture(STACK);
-        if let Some(function) = self.frame.and_then(|frame| frame.function()) {
-            self.report.ip = within(self.report.ip, function.address);
+        let of_frame = self.frame.and_then(|frame| frame.function()).map_or(0, |function| function.address);
+        let function = if self.function == 0 { of_frame } else { self.function };
+        if function != 0 {
+            self.report.ip = within(self.report.ip, function);
         }
         self.report.ip = place::authors(self.report.ip, &self.report.stack);
         // SAFETY: the thread may run Python code; the inner context is of its interpreter.

@@ -10,17 +10,22 @@ use hpy_cpython::module::Gil;
 use hpy_cpython::{CPython, context, global, interpreters, lock, module, traverse_from_trampoline};
 use pyo3_ffi::{PyModuleDef_Init, PyObject, visitproc};
 
+use crate::modes;
+
 /// What `PyInit_NAME` returns, which CPython keeps; null with an exception set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn _HPyModule_Init(
     ctx: *mut HPyContext,
     def: *mut HPyModuleDef,
     gil_not_used: c_int,
+    name: *const c_char,
 ) -> *mut PyObject {
     let gil = if gil_not_used == 0 { Gil::Used } else { Gil::NotUsed };
     // SAFETY: the binary's context and definition, which stay.
     unsafe {
-        let prepared = interpreters::refuse_own_gil().and_then(|()| context::fill_constants_only(ctx));
+        let prepared = interpreters::refuse_own_gil()
+            .and_then(|()| modes::warn_of_none(name))
+            .and_then(|()| context::fill_constants_only(ctx));
         match prepared.and_then(|()| module::definition(ctx, def, gil)) {
             Ok(def) => PyModuleDef_Init(def),
             Err(_) => null_mut(),

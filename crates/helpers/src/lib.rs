@@ -48,6 +48,8 @@ mod context;
 mod cpython;
 mod cstr;
 mod message;
+#[cfg(feature = "cpython")]
+mod modes;
 mod number;
 mod shortcuts;
 mod symbols;

@@ -40,6 +40,9 @@ hide! {
     "_HPyType_Traverse"
     "_HPy_field_load"
     "_HPy_global_load"
+    "_HPy_several_interpreters"
+    "_HPyContext_Here"
+    "_HPyGlobal_LoadHere"
 }
 
 #[cfg(test)]

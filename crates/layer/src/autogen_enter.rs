@@ -16,6 +16,7 @@ unsafe extern "C" fn enter_varargs<E: Entry>(ctx: *mut HPyContext, self_: HPy, a
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let self_ = entry.argument(self_, 0);
         let args = entry.arguments(args, nargs, HPy::NULL);
         let f = transmute::<HPyCFunction, HPyFunc_varargs>(entry.function()).unwrap_unchecked();
@@ -36,6 +37,7 @@ unsafe extern "C" fn enter_keywords<E: Entry>(
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let self_ = entry.argument(self_, 0);
         let args = entry.arguments(args, nargs, kwnames);
         let kwnames = entry.argument(kwnames, KEYWORDS);
@@ -51,6 +53,7 @@ unsafe extern "C" fn enter_noargs<E: Entry>(ctx: *mut HPyContext, self_: HPy) ->
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let self_ = entry.argument(self_, 0);
         let f = transmute::<HPyCFunction, HPyFunc_noargs>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), self_);
@@ -64,6 +67,7 @@ unsafe extern "C" fn enter_o<E: Entry>(ctx: *mut HPyContext, self_: HPy, arg: HP
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let self_ = entry.argument(self_, 0);
         let arg = entry.argument(arg, 1);
         let f = transmute::<HPyCFunction, HPyFunc_o>(entry.function()).unwrap_unchecked();
@@ -78,6 +82,7 @@ unsafe extern "C" fn enter_unaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) 
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_unaryfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
@@ -91,6 +96,7 @@ unsafe extern "C" fn enter_binaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy,
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
         let f = transmute::<HPyCFunction, HPyFunc_binaryfunc>(entry.function()).unwrap_unchecked();
@@ -105,6 +111,7 @@ unsafe extern "C" fn enter_ternaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
         let arg2 = entry.argument(arg2, 2);
@@ -121,6 +128,7 @@ unsafe extern "C" fn enter_inquiry<E: Entry>(ctx: *mut HPyContext, arg0: HPy) ->
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_inquiry>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
@@ -135,6 +143,7 @@ unsafe extern "C" fn enter_lenfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) ->
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_lenfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
@@ -148,6 +157,7 @@ unsafe extern "C" fn enter_ssizeargfunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_ssizeargfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1);
@@ -166,6 +176,7 @@ unsafe extern "C" fn enter_ssizessizeargfunc<E: Entry>(
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_ssizessizeargfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
@@ -185,6 +196,7 @@ unsafe extern "C" fn enter_ssizeobjargproc<E: Entry>(
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg2 = entry.argument(arg2, 1);
         let f = transmute::<HPyCFunction, HPyFunc_ssizeobjargproc>(entry.function()).unwrap_unchecked();
@@ -206,6 +218,7 @@ unsafe extern "C" fn enter_ssizessizeobjargproc<E: Entry>(
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg3 = entry.argument(arg3, 1);
         let f = transmute::<HPyCFunction, HPyFunc_ssizessizeobjargproc>(entry.function()).unwrap_unchecked();
@@ -221,6 +234,7 @@ unsafe extern "C" fn enter_objobjargproc<E: Entry>(ctx: *mut HPyContext, arg0: H
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
         let arg2 = entry.argument(arg2, 2);
@@ -245,6 +259,7 @@ unsafe extern "C" fn enter_getattrfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_getattrfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1);
@@ -258,6 +273,7 @@ unsafe extern "C" fn enter_getattrofunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
         let f = transmute::<HPyCFunction, HPyFunc_getattrofunc>(entry.function()).unwrap_unchecked();
@@ -278,6 +294,7 @@ unsafe extern "C" fn enter_setattrfunc<E: Entry>(
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg2 = entry.argument(arg2, 1);
         let f = transmute::<HPyCFunction, HPyFunc_setattrfunc>(entry.function()).unwrap_unchecked();
@@ -293,6 +310,7 @@ unsafe extern "C" fn enter_setattrofunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
         let arg2 = entry.argument(arg2, 2);
@@ -308,6 +326,7 @@ unsafe extern "C" fn enter_reprfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_reprfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
@@ -322,6 +341,7 @@ unsafe extern "C" fn enter_hashfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_hashfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
@@ -340,6 +360,7 @@ unsafe extern "C" fn enter_richcmpfunc<E: Entry>(
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
         let f = transmute::<HPyCFunction, HPyFunc_richcmpfunc>(entry.function()).unwrap_unchecked();
@@ -354,6 +375,7 @@ unsafe extern "C" fn enter_getiterfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_getiterfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
@@ -367,6 +389,7 @@ unsafe extern "C" fn enter_iternextfunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_iternextfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
@@ -380,6 +403,7 @@ unsafe extern "C" fn enter_descrgetfunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
         let arg2 = entry.argument(arg2, 2);
@@ -396,6 +420,7 @@ unsafe extern "C" fn enter_descrsetfunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
         let arg2 = entry.argument(arg2, 2);
@@ -418,6 +443,7 @@ unsafe extern "C" fn enter_initproc<E: Entry>(
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let self_ = entry.argument(self_, 0);
         let args = entry.arguments(args, nargs.cast_unsigned(), HPy::NULL);
         let kw = entry.argument(kw, KEYWORDS);
@@ -439,6 +465,7 @@ unsafe extern "C" fn enter_newfunc<E: Entry>(
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let r#type = entry.argument(r#type, 0);
         let args = entry.arguments(args, nargs.cast_unsigned(), HPy::NULL);
         let kw = entry.argument(kw, KEYWORDS);
@@ -454,6 +481,7 @@ unsafe extern "C" fn enter_getter<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_getter>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1);
@@ -468,6 +496,7 @@ unsafe extern "C" fn enter_setter<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
         let f = transmute::<HPyCFunction, HPyFunc_setter>(entry.function()).unwrap_unchecked();
@@ -483,6 +512,7 @@ unsafe extern "C" fn enter_objobjproc<E: Entry>(ctx: *mut HPyContext, arg0: HPy,
             return -1;
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let arg1 = entry.argument(arg1, 1);
         let f = transmute::<HPyCFunction, HPyFunc_objobjproc>(entry.function()).unwrap_unchecked();
@@ -507,6 +537,7 @@ unsafe extern "C" fn enter_mod_create<E: Entry>(ctx: *mut HPyContext, arg0: HPy)
             return stack::refuse(ctx);
         }
         let mut entry = E::begin(ctx);
+        entry.enters();
         let arg0 = entry.argument(arg0, 0);
         let f = transmute::<HPyCFunction, HPyFunc_mod_create>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);

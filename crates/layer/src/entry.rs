@@ -85,6 +85,10 @@ pub trait Entry {
     /// The calling thread has asked for a function of the layer.
     unsafe fn begin(inner: *mut HPyContext) -> Self;
 
+    /// The function is about to be called; not for those without a result.
+    #[inline(always)]
+    fn enters(&self) {}
+
     /// What is to be called.
     fn function(&self) -> HPyCFunction;
 

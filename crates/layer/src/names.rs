@@ -1,7 +1,7 @@
 //! The extension's functions by name, for reports.
 
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::*};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -17,6 +17,8 @@ pub struct Function {
     pub address: usize,
     /// `mod.f`, `mod.Point.norm`, `mod.Point: HPy_nb_add`.
     pub name: String,
+    /// Its binary uses Python.h beside HPy, by which exceptions come and go that no layer sees.
+    pub is_hybrid: AtomicBool,
     /// Calls that left handles open, one after the other, and how many they left.
     pub leaking_calls: AtomicU32,
     pub leaked: AtomicU32,
@@ -75,6 +77,7 @@ pub fn register(address: usize, name: String) -> &'static Function {
         id,
         address,
         name,
+        is_hybrid: AtomicBool::new(false),
         leaking_calls: AtomicU32::new(0),
         leaked: AtomicU32::new(0),
     }));
@@ -112,14 +115,14 @@ pub unsafe fn text(pointer: *const core::ffi::c_char) -> String {
     unsafe { core::ffi::CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
 }
 
-/// Registers the functions of definitions, `prefix` being the module's or the type's name.
+/// Registers the functions of definitions, `prefix` being the module's or the type's name. `is_hybrid`: their binary uses Python.h, too.
 ///
 /// # Safety
 /// The list is null or ends with null, and its definitions are complete.
-pub unsafe fn register_definitions(prefix: &str, defines: *mut *mut HPyDef) {
+pub unsafe fn register_definitions(prefix: &str, defines: *mut *mut HPyDef, is_hybrid: bool) {
     let add = |function: HPyCFunction, name: String| {
         if let Some(function) = function {
-            register(function as usize, name);
+            register(function as usize, name).is_hybrid.store(is_hybrid, Relaxed);
         }
     };
     let mut next = defines;

@@ -123,6 +123,15 @@ pub fn is_static(address: usize) -> bool {
     system::module(address).is_some()
 }
 
+/// Whether the file of the binary at `ip` has this text somewhere, such as a name in its debug information. Slow.
+pub fn binary_contains(ip: usize, text: &str) -> bool {
+    let Some(module) = module_of(ip.wrapping_sub(1)) else { return false };
+    let Ok(bytes) = std::fs::read(&module.path) else { return false };
+    let first = text.as_bytes().first().copied();
+    let mut starts = bytes.iter().enumerate().filter(|(_, byte)| Some(**byte) == first);
+    starts.any(|(start, _)| bytes.get(start..start + text.len()) == Some(text.as_bytes()))
+}
+
 /// What is at the return address `ip`: inlined functions innermost first, and at least one place.
 pub fn places(ip: usize) -> Vec<Place> {
     let address = ip.wrapping_sub(1);

@@ -111,6 +111,6 @@ unsafe fn create_module(spec: *mut PyObject, def: *mut PyModuleDef) -> Result<*m
         if let Some(set_context) = (*entry).set_context {
             set_context(context);
         }
-        module::create_only(module_definition(mode, context, &short_name, imported.hpydef)?, spec)
+        module::create_only(module_definition(mode, context, &short_name, imported.hpydef, false)?, spec)
     }
 }

@@ -28,6 +28,11 @@ impl Pending {
         pending
     }
 
+    /// Class and value, which may be null or not yet an instance.
+    pub fn parts(&self) -> Option<(*mut PyObject, *mut PyObject)> {
+        (!self.class.is_null()).then_some((self.class, self.value))
+    }
+
     /// Whether it is a misuse's with this report.
     ///
     /// # Safety

@@ -94,7 +94,8 @@ pub unsafe fn load_file(
             Ok(hpydef) => hpydef,
             Err(refusal) => return Err(refusal.raise(module, name, path)),
         };
-        let definition = module_definition(mode, context, &short_name, hpydef)?;
+        let is_hybrid = file_tag(&file).is_some_and(|tag| tag.contains('-'));
+        let definition = module_definition(mode, context, &short_name, hpydef, is_hybrid)?;
         Owned::new(module::create(definition, spec)?)
     }
 }
@@ -124,12 +125,13 @@ pub unsafe fn module_definition(
     context: *mut HPyContext,
     short_name: &str,
     hpydef: *mut HPyModuleDef,
+    is_hybrid: bool,
 ) -> Result<*mut PyModuleDef> {
     // SAFETY: as this function's.
     unsafe {
         let definition = module::definition(context, hpydef, Gil::Used)?;
         if mode.debug {
-            hpy_debug::loaded(short_name, hpydef);
+            hpy_debug::loaded(short_name, hpydef, is_hybrid);
         }
         if mode.trace {
             hpy_trace::loaded(short_name, hpydef);

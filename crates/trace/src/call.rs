@@ -145,7 +145,7 @@ impl Call {
         // SAFETY: as this function's.
         unsafe {
             if let Some(spec) = spec.as_ref() {
-                names::register_definitions(&names::text(spec.name), spec.defines);
+                names::register_definitions(&names::text(spec.name), spec.defines, false);
             }
         }
     }

@@ -159,5 +159,5 @@ static AT_FORK: fork::Handlers = fork::Handlers { take: thread::locks, child: ||
 /// The definition is complete and stays.
 pub unsafe fn loaded(name: &str, definition: *mut HPyModuleDef) {
     // SAFETY: as this function's.
-    unsafe { names::register_definitions(name, (*definition).defines) };
+    unsafe { names::register_definitions(name, (*definition).defines, false) };
 }

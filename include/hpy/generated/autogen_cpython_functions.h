@@ -22,13 +22,27 @@ HPyAPI_FUNC HPy HPy_GetAttr_s(HPyContext *ctx, HPy obj, const char *utf8_name)
 HPyAPI_FUNC int HPy_HasAttr(HPyContext *ctx, HPy obj, HPy name)
 {
     (void)ctx;
+#if PY_VERSION_HEX >= 0x030D0000
+    int found = PyObject_HasAttrWithError(_h2py(obj), _h2py(name));
+    if (found < 0)
+        PyErr_Clear();
+    return found > 0;
+#else
     return PyObject_HasAttr(_h2py(obj), _h2py(name));
+#endif
 }
 
 HPyAPI_FUNC int HPy_HasAttr_s(HPyContext *ctx, HPy obj, const char *utf8_name)
 {
     (void)ctx;
+#if PY_VERSION_HEX >= 0x030D0000
+    int found = PyObject_HasAttrStringWithError(_h2py(obj), utf8_name);
+    if (found < 0)
+        PyErr_Clear();
+    return found > 0;
+#else
     return PyObject_HasAttrString(_h2py(obj), utf8_name);
+#endif
 }
 
 HPyAPI_FUNC int HPy_SetAttr(HPyContext *ctx, HPy obj, HPy name, HPy value)

@@ -28,9 +28,8 @@ HPyAPI_FUNC HPy HPy_GetAttr_s(HPyContext *ctx, HPy obj, const char *utf8_name)
 
 /**
  * Returns 1 when getting the attribute `name` of `obj` succeeds, else 0. It really gets the attribute, so
- * properties run. Any failure counts as absent, not only AttributeError: the exception is dropped, and newer
- * CPython versions report one of another kind through `sys.unraisablehook`. A name that is not a str gives 0. To
- * see errors, call `HPy_GetAttr` and look at the exception. Don't call it with an exception pending, which would
+ * properties run. Any failure counts as absent, not only AttributeError: the exception is dropped without a word. A
+ * name that is not a str gives 0. To see errors, call `HPy_GetAttr` and look at the exception. Don't call it with an exception pending, which would
  * be lost.
  */
 HPyAPI_FUNC int HPy_HasAttr(HPyContext *ctx, HPy obj, HPy name)

@@ -226,6 +226,44 @@ typedef enum {
  */
 #define HPy_TPFLAGS_HAVE_GC ((1UL << 14))
 
+#ifdef HPY_ABI_UNIVERSAL
+/** Bytes in a row, without format, shape or strides. */
+#define PyBUF_SIMPLE 0x0000
+/** The consumer writes: a read-only exporter fails. */
+#define PyBUF_WRITABLE 0x0001
+/** `format` is set. Without this flag it has to be NULL, which stands for bytes. */
+#define PyBUF_FORMAT 0x0004
+/** `shape` is set. Without this flag it has to be NULL. */
+#define PyBUF_ND 0x0008
+/** `strides` is set, and `shape`. Without this flag the memory has to be contiguous, in the order of C. */
+#define PyBUF_STRIDES 0x0018
+/** As `STRIDES`, and contiguous in the order of C. */
+#define PyBUF_C_CONTIGUOUS 0x0038
+/** As `STRIDES`, and contiguous in the order of Fortran. */
+#define PyBUF_F_CONTIGUOUS 0x0058
+/** As `STRIDES`, and contiguous in either order. */
+#define PyBUF_ANY_CONTIGUOUS 0x0098
+/** `suboffsets` may be set. Without this flag they have to be NULL. */
+#define PyBUF_INDIRECT 0x0118
+/** `ND` and `WRITABLE`. */
+#define PyBUF_CONTIG 0x0009
+/** `ND`. */
+#define PyBUF_CONTIG_RO 0x0008
+/** `STRIDES` and `WRITABLE`. */
+#define PyBUF_STRIDED 0x0019
+/** `STRIDES`. */
+#define PyBUF_STRIDED_RO 0x0018
+/** `STRIDES`, `WRITABLE` and `FORMAT`. */
+#define PyBUF_RECORDS 0x001d
+/** `STRIDES` and `FORMAT`. */
+#define PyBUF_RECORDS_RO 0x001c
+/** `INDIRECT`, `WRITABLE` and `FORMAT`. */
+#define PyBUF_FULL 0x011d
+/** `INDIRECT` and `FORMAT`. */
+#define PyBUF_FULL_RO 0x011c
+
+#endif
+
 /**
  * The description of a block of memory that an object exports, for `HPy_bf_getbuffer` and `HPy_bf_releasebuffer`. Whatever it points to must stay valid until the buffer is released. Fields mean the same as in `Py_buffer`, except that `obj` is a handle.
  */

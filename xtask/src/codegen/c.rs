@@ -66,6 +66,13 @@ fn types(spec: &Spec) -> String {
         let bits: Vec<_> = flag.bits.iter().map(|bit| format!("(1UL << {bit})")).collect();
         writeln!(body, "#define {} ({})\n", flag.name, bits.join(" | ")).unwrap();
     }
+    // Python.h has them, too.
+    body += "#ifdef HPY_ABI_UNIVERSAL\n";
+    for flag in &spec.buffer_flags {
+        body += &comment(&flag.doc, "");
+        writeln!(body, "#define {} {:#06x}", flag.name, flag.value).unwrap();
+    }
+    body += "#endif\n\n";
     for item in spec.structs.iter().filter(|item| item.header == BEFORE_SIGNATURES) {
         body += &definition(item);
     }

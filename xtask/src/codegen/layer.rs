@@ -141,10 +141,11 @@ fn entry(signature: &Signature) -> Option<String> {
             )
         }
     };
+    let enters = if refusal.is_empty() { "" } else { "entry.enters();\n" };
     Some(format!(
         "unsafe extern \"C\" fn enter_{short}<E: Entry>(ctx: *mut HPyContext{declared}){arrow} {{\n\
          // SAFETY: the inner runtime passes what the signature says, of which the function is.\nunsafe {{\n\
-         {refusal}let mut entry = E::begin(ctx);\n{opened}\
+         {refusal}let mut entry = E::begin(ctx);\n{enters}{opened}\
          let f = transmute::<HPyCFunction, HPyFunc_{short}>(entry.function()).unwrap_unchecked();\n{finish}\n}}\n}}\n"
     ))
 }

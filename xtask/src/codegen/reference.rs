@@ -190,5 +190,10 @@ fn types(spec: &Spec) -> String {
         let bits: Vec<_> = flag.bits.iter().map(u32::to_string).collect();
         writeln!(body, "| `{}` | {} | {} |", flag.name, bits.join(", "), flag.doc.trim()).unwrap();
     }
+    body += "\n## Buffer flags\n\nWhat an `HPy_bf_getbuffer` is asked for. Names and values are those of CPython.\n\n\
+             | flag | value | |\n| --- | --- | --- |\n";
+    for flag in &spec.buffer_flags {
+        writeln!(body, "| `{}` | {:#06x} | {} |", flag.name, flag.value, flag.doc.trim()).unwrap();
+    }
     page("Types", "spec/structs.toml and spec/enums.toml", &body)
 }

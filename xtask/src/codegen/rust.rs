@@ -140,6 +140,10 @@ fn types(spec: &Spec) -> String {
         body += &doc_comment(&flag.doc);
         writeln!(body, "pub const {}: c_ulong = {};", flag.name, bits.join(" | ")).unwrap();
     }
+    for flag in &spec.buffer_flags {
+        body += &doc_comment(&flag.doc);
+        writeln!(body, "pub const H{}: c_int = {:#06x};", flag.name, flag.value).unwrap();
+    }
     for signature in &spec.signatures {
         let Some((result, params)) = signature.implementation() else { continue };
         let params: Vec<_> = params.iter().map(|param| param.ty.to_rust()).collect();

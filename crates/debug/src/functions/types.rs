@@ -11,6 +11,7 @@ use crate::Debug;
 use crate::autogen_functions::checked_type;
 use crate::autogen_misuses::Misuse;
 use crate::call::{Call, array};
+use crate::thread::HYBRID;
 use crate::{sites, slot, structs};
 use hpy_layer::member;
 
@@ -75,7 +76,9 @@ unsafe fn has_shape(call: Call, object: HPy, shape: HPyType_BuiltinShape) -> boo
 unsafe fn is_of_struct(call: Call, h: HPy, inner: HPy) -> bool {
     // SAFETY: the caller's handle is open, and asking about a type is not done with an exception pending.
     unsafe {
-        if call.thread.flags.load(core::sync::atomic::Ordering::Relaxed) != 0 {
+        let flags = call.thread.flags.load(core::sync::atomic::Ordering::Relaxed);
+        let is_hybrid = flags & HYBRID != 0;
+        if flags & !HYBRID != 0 || is_hybrid && ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
             return true;
         }
         let Some(of) = structs::type_of(call, inner) else { return true };
@@ -144,7 +147,7 @@ impl Type for Debug {
                     return HPy::NULL;
                 }
             }
-            let (mut copy, place) = structs::prepare(&*spec);
+            let (mut copy, place) = structs::prepare(*call, &*spec);
             let own = if params.is_null() { null_mut() } else { own.as_mut_ptr() };
             let inner = ((*call.inner).ctx_Type_FromSpec)(call.inner, &mut copy, own);
             if !inner.is_null() {

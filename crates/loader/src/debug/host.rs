@@ -23,6 +23,7 @@ pub static HOST: hpy_debug::Host = hpy_debug::Host {
     is_parallel: cfg!(Py_GIL_DISABLED),
     holds_interpreter,
     interpreter,
+    pending,
     warn,
     identity,
     holds_buffers,
@@ -228,6 +229,20 @@ unsafe fn debug_error(identifier: &str, text: &str) -> Result<Owned> {
             }
         }
         Ok(error)
+    }
+}
+
+/// The pending exception: `ValueError: wrong`.
+unsafe fn pending() -> Option<String> {
+    // SAFETY: debug mode holds the interpreter here. The exception is put back as it was found.
+    unsafe {
+        let pending = Pending::put_aside();
+        let (class, value) = pending.parts()?;
+        let class = type_name(class.cast());
+        let _more = Pending::put_aside();
+        let text = Owned::from_borrowed(value).and_then(|value| Owned::new(PyObject_Str(value.as_ptr())));
+        let text = text.ok().and_then(|text| rust_text(&text)).unwrap_or_default();
+        Some(cut(in_one_line(if text.is_empty() { class } else { format!("{class}: {text}") }.as_str())))
     }
 }
 
