@@ -285,7 +285,7 @@ pub trait Float {
 /// Globals: references in static variables.
 ///
 /// An `HPyGlobal` is a reference to an object kept in a static C variable, and each interpreter in the process
-/// can have its own value for it. The variable must be listed in the `globals` of the module's `HPyModuleDef` and
+/// has a value of its own for it. The variable must be listed in the `globals` of the module's `HPyModuleDef` and
 /// is usable once that module is being executed. Loading and storing are safe from several threads; where there is
 /// no GIL, in extensions that define `HPY_MOD_GIL_NOT_USED`.
 pub trait Global {
