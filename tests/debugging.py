@@ -10,6 +10,7 @@ from loading import load
 from snippet import compile_file, expand
 
 SOURCE = """
+    #include <string.h>
     FUNC_O(leak)
     {
         HPy_Dup(ctx, arg);
@@ -71,6 +72,13 @@ SOURCE = """
         HPyErr_SetString(ctx, ctx->h_LookupError, "pending");
         HPy_Length(ctx, arg);
         return HPy_NULL;
+    }
+    FUNC_NOARGS(read_closed)
+    {
+        HPy h = HPyUnicode_FromString(ctx, "text that is read when it is gone");
+        const char *text = HPyUnicode_AsUTF8AndSize(ctx, h, NULL);
+        HPy_Close(ctx, h);
+        return HPyLong_FromSize_t(ctx, strlen(text));
     }
 
     /* A capsule that does wrong when nobody can be told: its destructor may call nothing. */

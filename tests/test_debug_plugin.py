@@ -376,3 +376,117 @@ def test_the_plugin_can_be_named(project):
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
     )
     assert outcomes == {"passed": 1, "error": 1}, output
+
+
+SWALLOWING = {
+    "except": "try:\n                    ext.use_closed('text')\n                except Exception:\n                    pass",
+    "raises": "with pytest.raises(Exception):\n                    ext.use_closed('text')",
+    "suppress": "with contextlib.suppress(RuntimeError, Exception):\n                    ext.use_closed('text')",
+    "replaced": "with pytest.raises(KeyError):\n                    try:\n                        ext.use_closed('text')\n"
+    "                    except Exception:\n                        raise KeyError from None",
+}
+
+
+@pytest.mark.parametrize("way", SWALLOWING)
+def test_a_misuse_that_is_swallowed_fails_its_test(project, way):
+    output, outcomes = project.run(
+        "--hpy-debug",
+        tests=f"""
+            import contextlib, ext, pytest
+
+            def test_misuse():
+                {SWALLOWING[way]}
+
+            def test_clean():
+                ext.clean(1)
+        """,
+    )
+    assert outcomes == {"passed": 2, "error": 1}, output
+    assert "ERROR at teardown of test_misuse" in output and "HPY-D006" in output
+    assert "raised as HPyDebugError, which something has caught" in output
+
+
+@pytest.mark.parametrize("setting", ["", "-n1"])
+def test_a_misuse_that_is_expected_is_not_swallowed(project, setting):
+    if setting:
+        pytest.importorskip("xdist")
+    output, outcomes = project.run(
+        "--hpy-debug",
+        *setting.split(),
+        tests="""
+            import ext, hpy.debug, pytest, unittest
+            from hpy.debug import HPyDebugError as Misuse
+
+            def test_except():
+                try:
+                    ext.use_closed("text")
+                except hpy.debug.HPyDebugError:
+                    pass
+
+            def test_other_name():
+                with pytest.raises(Misuse):
+                    ext.use_closed("text")
+
+            @pytest.mark.parametrize("error", [Misuse])
+            def test_parameter(error):
+                with pytest.raises(error):
+                    ext.use_closed("text")
+
+            class TestCase(unittest.TestCase):
+                def test_method(self):
+                    self.assertRaises(Misuse, ext.use_closed, "text")
+        """,
+    )
+    assert outcomes == {"passed": 4}, output
+
+
+def test_the_fixture_finds_what_is_swallowed(project):
+    output, outcomes = project.run(
+        tests="""
+            import ext, pytest
+
+            def test_misuse(hpy_debug):
+                with pytest.raises(Exception):
+                    ext.use_closed("text")
+        """,
+        HPY="debug",
+    )
+    assert outcomes == {"passed": 1, "error": 1}, output
+    assert "HPY-D006" in output
+
+
+@pytest.mark.parametrize("capture", ["fd", "sys", "no"])
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_the_last_report_of_a_process_is_not_captured(project, capture, way):
+    options, environment = (["--hpy-debug"], {}) if way == "option" else ([], {"HPY": "debug"})
+    output, _ = project.run(
+        f"--capture={capture}",
+        *options,
+        tests="""
+            import ctypes, ext
+
+            def test_misuse():
+                ext.read_closed()
+        """,
+        **environment,
+    )
+    assert "HPY-D050" in output and "snippet:" in output
+
+
+def test_choices_of_single_misuses_stay(project):
+    tests = """
+        import ext
+
+        def test_misuse():
+            ext.close_twice("text")
+    """
+    output, outcomes = project.run("--hpy-debug", tests=tests, HPY_DEBUG="D007=ignore")
+    assert outcomes == {"passed": 1}, output
+    output, outcomes = project.run("--hpy-debug", tests=tests, HPY_DEBUG="D050=warn")
+    assert outcomes == {"failed": 1}, output
+
+
+def test_nothing_in_debug_mode_is_said(project):
+    output, outcomes = project.run("--hpy-debug", tests="def test_nothing(): pass")
+    assert outcomes == {"passed": 1}, output
+    assert "hpy: no extension was loaded in debug mode" in output

@@ -278,6 +278,33 @@ def test_no_truncation_crashes(tmp_path, size):
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mod.hpy0-cp\u00e91.so",
+        "mod.hpy\u00e9.so",
+        "mod.hpy\U0001f40d0.so",
+        "mod.hpy0-.so",
+        "mod.hpy.so",
+        "mod.hpy99999999999999999999.so",
+        "mod.hpy0-cp99999999999999999999.so",
+        "\U0001f40d.hpy0-cp311.so",
+        "\udcff.hpy0\udcff.so",
+        ".hpy0.so",
+        "mod.so\u00e9",
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("content", [b"no shared object", None], ids=["text", "binary"])
+def test_odd_file_names_are_no_trouble(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(compile_file(EMPTY, "mod").read_bytes() if content is None else content)
+    code = f"from loading import load\ntry:\n    load('mod', {str(path)!r})\nexcept ImportError:\n    pass"
+    command = [sys.executable, "-c", code.encode("ascii", "backslashreplace").decode()]
+    run = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, encoding="utf-8")
+    assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.parametrize("name", ["package.deeply.nested.mod", "with-dash", "package.with-dash", "mod"])
 def test_dots_and_dashes_in_names(tmp_path, name):
     symbol = name.split(".")[-1].replace("-", "_")

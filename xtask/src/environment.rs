@@ -15,7 +15,15 @@ const SOURCES: [&str; 9] =
     ["Cargo.lock", "Cargo.toml", "README.md", "crates", "include", "pyproject.toml", "python", "setup.py", "LICENSE"];
 
 /// What tests and examples need beside the package.
-const TOOLS: [&str; 5] = ["pytest", "pytest-xdist", "setuptools>=68", "wheel", "tomli; python_version < \"3.11\""];
+const TOOLS: [&str; 6] = [
+    "pytest",
+    "pytest-xdist",
+    "setuptools>=68",
+    "wheel",
+    "tomli; python_version < \"3.11\"",
+    // Newer and free-threaded Pythons may have none that is built.
+    "greenlet; python_version < \"3.13\" and platform_python_implementation == \"CPython\"",
+];
 
 /// What ours is compared with.
 const REFERENCE: &str = "hpy==0.9.0";

@@ -1,24 +1,10 @@
 """LeakDetector: what is open after a block of code that was not open before it."""
 
 import collections
+import sys
 
 
-class _Expecting(type):
-    """Notes that somebody asks whether an exception is an HPyDebugError, as `pytest.raises(HPyDebugError)` does."""
-
-    expected = False
-
-    def __subclasscheck__(cls, subclass):
-        _Expecting.expected = True
-        return super().__subclasscheck__(subclass)
-
-    def take_expected():
-        """Whether that has happened since this was last asked."""
-        expected, _Expecting.expected = _Expecting.expected, False
-        return expected
-
-
-class HPyDebugError(Exception, metaclass=_Expecting):
+class HPyDebugError(Exception):
     """A wrong use of the API that debug mode has found.
 
     `identifier` names the kind, such as "HPY-D006"; `report` is the whole report. Both are None if there is no report.
@@ -26,9 +12,29 @@ class HPyDebugError(Exception, metaclass=_Expecting):
 
     identifier = None
     report = None
+    _expected = False
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        HPyDebugError._expected |= _is_expected(sys._getframe(1))
 
 
-take_expected = _Expecting.take_expected
+def _is_expected(frame):
+    """Whether one of the functions that are running knows of HPyDebugError, such as a test with `pytest.raises(HPyDebugError)`."""
+    while frame is not None:
+        names = frame.f_code.co_names
+        if "HPyDebugError" in names or any(value is HPyDebugError for value in frame.f_locals.values()):
+            return True
+        if any(frame.f_globals.get(name) is HPyDebugError for name in names):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def take_expected():
+    """Whether one has been raised below such a function since this was last asked."""
+    expected, HPyDebugError._expected = HPyDebugError._expected, False
+    return expected
 
 
 class HPyLeakError(HPyDebugError):

@@ -164,13 +164,14 @@ class Checks:
         self.outside += texts(*self.findings())
         swallowed(None)
         with raising():
-            yield
+            outcome = yield
+        self.swallowed = swallowed(outcome.excinfo[1] if outcome.excinfo else None)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_call(self):
         with raising():
             outcome = yield
-        self.swallowed = swallowed(outcome.excinfo[1] if outcome.excinfo else None)
+        self.swallowed += swallowed(outcome.excinfo[1] if outcome.excinfo else None)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item):

@@ -45,7 +45,7 @@ def raising():
 def swallowed(exception):
     """The reports of misuses that were raised since this was last asked, but for those in an exception and what it came from.
 
-    None are left if somebody has asked for HPyDebugError itself, as `pytest.raises(HPyDebugError)` does.
+    None are left if a function that has called knows of HPyDebugError, as one with `pytest.raises(HPyDebugError)` does.
     """
     from hpy.universal import _debug
 
