@@ -126,6 +126,45 @@ case(
     "HPyList_New",
     seen=LEFT,
 )
+for name, made in (
+    ("format", 'HPyUnicode_FromFormat(ctx, "%d", 5)'),
+    ("value", 'HPy_BuildValue(ctx, "{s:(iO)}", "key", 5, arg)'),
+    ("list value", 'HPy_BuildValue(ctx, "[ss]", "first", "second")'),
+):
+    case(
+        f"D001 made by a helper, {name}",
+        f"""
+        FUNC_O(f)
+        {{
+            HPy h = {made}; /* OPENED */
+            HPy_ssize_t size = HPy_Length(ctx, h);
+          + HPy_Close(ctx, h);
+            return HPyLong_FromSsize_t(ctx, size);
+        }}
+        """,
+        "mod.f('text')",
+        "mod.f",
+        seen=LEFT,
+    )
+case(
+    "D003 made by a helper",
+    """
+    FUNC_VARARGS(f)
+    {
+        HPyTracker ht;
+        HPy value;
+        if (!HPyArg_Parse(ctx, &ht, args, nargs, "O", &value)) /* OPENED */
+            return HPy_NULL;
+      - return HPyLong_FromSsize_t(ctx, HPy_Length(ctx, value));
+      + HPy_ssize_t size = HPy_Length(ctx, value);
+      + HPyTracker_Close(ctx, ht);
+      + return HPyLong_FromSsize_t(ctx, size);
+    }
+    """,
+    "mod.f('text')",
+    "mod.f",
+    seen=LEFT,
+)
 case(
     "D001 out parameter",
     """

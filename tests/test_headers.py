@@ -1,4 +1,4 @@
-"""The C headers: without a warning in C11 and C++17, with gcc and clang; and what does not compile, does not for the reason
+"""The C headers: without a warning in C11 to C23 and C++11 to C++20, with gcc and clang; and what does not compile, does not for the reason
 that the message says."""
 
 import shutil
@@ -12,11 +12,12 @@ from loading import load
 from snippet import REFERENCE, CompileError, compile_file
 
 ABIS = ["universal", "hybrid"] + ["cpython"] * (sys.implementation.name == "cpython")
+# The oldest and the newest standard, and what most use. `2x` is C23 for compilers of before and after it came out.
 COMPILERS = [
-    ("gcc", "-std=c11", ".c"),
-    ("clang", "-std=c11", ".c"),
-    ("g++", "-std=c++17", ".cpp"),
-    ("clang++", "-std=c++17", ".cpp"),
+    *(("gcc", f"-std=c{year}", ".c") for year in ("11", "17", "2x")),
+    *(("clang", f"-std=c{year}", ".c") for year in ("11", "17", "2x")),
+    *(("g++", f"-std=c++{year}", ".cpp") for year in ("11", "14", "17", "20")),
+    *(("clang++", f"-std=c++{year}", ".cpp") for year in ("11", "14", "17", "20")),
 ]
 
 # Uses every macro of the headers at least once. Struct literals of the snippet's own name all fields, so that what could
@@ -218,12 +219,61 @@ def test_headers_compile_without_a_warning(tmp_path, compiler, standard, suffix,
         pytest.skip(f"{compiler} is not installed")
     source = tmp_path / f"everything{suffix}"
     source.write_text(EVERYTHING.replace("@SLOTS@", every_slot()))
-    command = [compiler, standard, "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-c", *flags(abi)]
+    command = [compiler, standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-fPIC", "-c", *flags(abi)]
     run = subprocess.run(
         [*command, "-o", str(tmp_path / "everything.o"), str(source)], capture_output=True, encoding="utf-8"
     )
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
+
+
+# Definitions with nothing behind the last argument that has to be there, with a comma, and with commas in what is there.
+ENDINGS = r"""
+#include <hpy.h>
+
+static HPy get_text(HPyContext *ctx, HPy self, void *closure)
+{
+    (void)self;
+    return HPyLong_FromLong(ctx, closure ? ((int *)closure)[2] : -1);
+}
+static int set_nothing(HPyContext *ctx, HPy self, HPy value, void *closure)
+{
+    (void)ctx, (void)self, (void)value, (void)closure;
+    return 0;
+}
+static HPy function(HPyContext *ctx, HPy self) { return HPy_Dup(ctx, self); }
+
+#define SEVERAL .doc = "several", .closure = (int[]){ 1, 2, 3, 4, 5, 6, 7, 8 }
+HPyDef_METH_IMPL(f, "f", function, HPyFunc_NOARGS)
+HPyDef_METH_IMPL(f_comma, "f_comma", function, HPyFunc_NOARGS, )
+HPyDef_METH_IMPL(f_doc, "f_doc", function, HPyFunc_NOARGS, .doc = "one, two", )
+HPyDef_GET_IMPL(get, "get", get_text)
+HPyDef_GET_IMPL(get_comma, "get_comma", get_text, )
+HPyDef_GET_IMPL(get_several, "get_several", get_text, SEVERAL)
+HPyDef_SET_IMPL(set, "set", set_nothing)
+HPyDef_GETSET_IMPL(both, "both", get_text, set_nothing)
+HPyDef_GETSET_IMPL(both_comma, "both_comma", get_text, set_nothing, )
+HPyDef_GETSET_IMPL(both_several, "both_several", get_text, set_nothing, SEVERAL, )
+
+static HPyDef *defines_of_type[] = {
+    &f, &f_comma, &f_doc, &get, &get_comma, &get_several, &set, &both, &both_comma, &both_several, NULL,
+};
+static HPyType_Spec spec = { .name = "endings.T", .defines = defines_of_type };
+HPyDef_SLOT(execute, HPy_mod_exec)
+static int execute_impl(HPyContext *ctx, HPy mod) { return HPyHelpers_AddType(ctx, mod, "T", &spec, NULL) - 1; }
+static HPyDef *defines[] = { &execute, NULL };
+static HPyModuleDef moduledef = { .defines = defines };
+HPy_MODINIT(endings, moduledef)
+"""
+
+
+@pytest.mark.parametrize("abi", ABIS)
+def test_definitions_may_end_in_nothing_or_a_comma(abi):
+    instance = load("endings", compile_file(ENDINGS, "endings", abi), "cpython" if abi == "cpython" else "universal").T()
+    assert instance.f() is instance.f_comma() is instance.f_doc() is instance
+    assert instance.f_doc.__doc__ == "one, two"
+    assert (instance.get, instance.get_comma, instance.both, instance.both_comma) == (-1, -1, -1, -1)
+    assert (instance.get_several, instance.both_several, type(instance).get_several.__doc__) == (3, 3, "several")
 
 
 @pytest.mark.skipif(REFERENCE, reason="about our own headers")

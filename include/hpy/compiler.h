@@ -86,11 +86,27 @@
 #elif defined(__cplusplus) && defined(__GNUC__)
 #  define _HPy_BEGIN_NAMED_INITIALIZERS \
     _Pragma("GCC diagnostic push") \
-    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")
+    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"") \
+    __extension__
 #  define _HPy_END_NAMED_INITIALIZERS _Pragma("GCC diagnostic pop")
 #else
 #  define _HPy_BEGIN_NAMED_INITIALIZERS
 #  define _HPy_END_NAMED_INITIALIZERS
 #endif
+
+/* Once more through the arguments: MSVC's older preprocessor takes __VA_ARGS__ for one of them. */
+#define _HPy_EXPAND(x) x
+
+/* The first of some arguments, and the others, of which there may be up to 14 or none. Before C23 and C++20 a macro that is called
+   without anything for its `...` is not standard, and compilers can say so. */
+#define _HPy_FIRST(...) _HPy_EXPAND(_HPy_FIRST_OF(__VA_ARGS__, ))
+#define _HPy_FIRST_OF(first, ...) first
+#define _HPy_REST(...)                                                                                                  \
+    _HPy_EXPAND(_HPy_16TH_OF(__VA_ARGS__, _HPy_REST_OF, _HPy_REST_OF, _HPy_REST_OF, _HPy_REST_OF, _HPy_REST_OF,         \
+                             _HPy_REST_OF, _HPy_REST_OF, _HPy_REST_OF, _HPy_REST_OF, _HPy_REST_OF, _HPy_REST_OF,        \
+                             _HPy_REST_OF, _HPy_REST_OF, _HPy_REST_OF, _HPy_NONE_OF, )(__VA_ARGS__))
+#define _HPy_16TH_OF(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, sixteenth, ...) sixteenth
+#define _HPy_REST_OF(first, ...) __VA_ARGS__
+#define _HPy_NONE_OF(first)
 
 #endif /* HPY_COMPILER_H */

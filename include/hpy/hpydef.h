@@ -41,9 +41,12 @@
     _HPy_END_NAMED_INITIALIZERS
 
 /* A method or function: HPyDef_METH(SYM, "name", HPyFunc_O, .doc = "..."). */
-#define HPyDef_METH(SYM, NAME, SIG, ...) HPyDef_METH_IMPL(SYM, NAME, SYM##_impl, SIG, __VA_ARGS__)
+#define HPyDef_METH(SYM, NAME, ...) HPyDef_METH_IMPL(SYM, NAME, SYM##_impl, __VA_ARGS__)
 
-#define HPyDef_METH_IMPL(SYM, NAME, IMPL, SIG, ...)                 \
+/* HPyDef_METH_IMPL(SYM, "name", function, HPyFunc_O, .doc = "..."). */
+#define HPyDef_METH_IMPL(SYM, NAME, IMPL, ...) _HPyDef_METH(SYM, NAME, IMPL, _HPy_FIRST(__VA_ARGS__), __VA_ARGS__)
+
+#define _HPyDef_METH(SYM, NAME, IMPL, SIG, ...)                     \
     HPyFunc_DECLARE(IMPL, SIG);                                     \
     HPyFunc_TRAMPOLINE(SYM##_trampoline, IMPL, SIG)                 \
     _HPy_BEGIN_NAMED_INITIALIZERS                                   \
@@ -53,37 +56,35 @@
             .name = NAME,                                           \
             .impl = _HPyDef_IMPL(IMPL),                             \
             .cpy_trampoline = _HPyDef_TRAMPOLINE(SYM##_trampoline), \
-            .signature = SIG,                                       \
-            __VA_ARGS__                                             \
+            .signature = __VA_ARGS__                                \
         }                                                           \
     };                                                              \
     _HPy_END_NAMED_INITIALIZERS
 
 /* A field of the struct as an attribute: HPyDef_MEMBER(SYM, "name", HPyMember_INT, offsetof(T, field), .readonly = 1). */
-#define HPyDef_MEMBER(SYM, NAME, TYPE, OFFSET, ...) \
-    _HPy_BEGIN_NAMED_INITIALIZERS                   \
-    _HPy_HIDDEN HPyDef SYM = {                      \
-        .kind = HPyDef_Kind_Member,                 \
-        .member = {                                 \
-            .name = NAME,                           \
-            .type = TYPE,                           \
-            .offset = OFFSET,                       \
-            __VA_ARGS__                             \
-        }                                           \
-    };                                              \
+#define HPyDef_MEMBER(SYM, NAME, TYPE, ...) \
+    _HPy_BEGIN_NAMED_INITIALIZERS           \
+    _HPy_HIDDEN HPyDef SYM = {              \
+        .kind = HPyDef_Kind_Member,         \
+        .member = {                         \
+            .name = NAME,                   \
+            .type = TYPE,                   \
+            .offset = __VA_ARGS__           \
+        }                                   \
+    };                                      \
     _HPy_END_NAMED_INITIALIZERS
 
 /* The definition of an attribute; its functions are among the fields behind the name, in the order of the struct, which
    C++ insists on. */
-#define _HPyDef_GETSET(SYM, NAME, ...) \
-    _HPy_BEGIN_NAMED_INITIALIZERS      \
-    _HPy_HIDDEN HPyDef SYM = {         \
-        .kind = HPyDef_Kind_GetSet,    \
-        .getset = {                    \
-            .name = NAME,              \
-            __VA_ARGS__                \
-        }                              \
-    };                                 \
+#define _HPyDef_ATTRIBUTE(SYM, NAME, ...) \
+    _HPy_BEGIN_NAMED_INITIALIZERS         \
+    _HPy_HIDDEN HPyDef SYM = {            \
+        .kind = HPyDef_Kind_GetSet,       \
+        .getset = {                       \
+            .name = NAME,                 \
+            __VA_ARGS__                   \
+        }                                 \
+    };                                    \
     _HPy_END_NAMED_INITIALIZERS
 
 #define _HPyDef_GETTER(TRAMPOLINE, IMPL)   \
@@ -95,30 +96,38 @@
     HPyFunc_TRAMPOLINE(TRAMPOLINE, IMPL, HPyFunc_SETTER)
 
 /* An attribute that can only be read: HPyDef_GET(SYM, "name", .doc = "...", .closure = p). */
-#define HPyDef_GET(SYM, NAME, ...) HPyDef_GET_IMPL(SYM, NAME, SYM##_get, __VA_ARGS__)
+#define HPyDef_GET(SYM, ...) _HPyDef_GET(SYM, _HPy_FIRST(__VA_ARGS__), SYM##_get, _HPy_REST(__VA_ARGS__))
 
-#define HPyDef_GET_IMPL(SYM, NAME, GETIMPL, ...)                    \
-    _HPyDef_GETTER(SYM##_get_trampoline, GETIMPL)                   \
-    _HPyDef_GETSET(SYM, NAME, .getter_impl = _HPyDef_IMPL(GETIMPL), \
-                   .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline, __VA_ARGS__)
+#define HPyDef_GET_IMPL(SYM, NAME, ...) _HPyDef_GET(SYM, NAME, _HPy_FIRST(__VA_ARGS__), _HPy_REST(__VA_ARGS__))
+
+#define _HPyDef_GET(SYM, NAME, GETIMPL, ...)                           \
+    _HPyDef_GETTER(SYM##_get_trampoline, GETIMPL)                      \
+    _HPyDef_ATTRIBUTE(SYM, NAME, .getter_impl = _HPyDef_IMPL(GETIMPL), \
+                      .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline, __VA_ARGS__)
 
 /* An attribute that can only be set. */
-#define HPyDef_SET(SYM, NAME, ...) HPyDef_SET_IMPL(SYM, NAME, SYM##_set, __VA_ARGS__)
+#define HPyDef_SET(SYM, ...) _HPyDef_SET(SYM, _HPy_FIRST(__VA_ARGS__), SYM##_set, _HPy_REST(__VA_ARGS__))
 
-#define HPyDef_SET_IMPL(SYM, NAME, SETIMPL, ...)                    \
-    _HPyDef_SETTER(SYM##_set_trampoline, SETIMPL)                   \
-    _HPyDef_GETSET(SYM, NAME, .setter_impl = _HPyDef_IMPL(SETIMPL), \
-                   .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline, __VA_ARGS__)
+#define HPyDef_SET_IMPL(SYM, NAME, ...) _HPyDef_SET(SYM, NAME, _HPy_FIRST(__VA_ARGS__), _HPy_REST(__VA_ARGS__))
+
+#define _HPyDef_SET(SYM, NAME, SETIMPL, ...)                           \
+    _HPyDef_SETTER(SYM##_set_trampoline, SETIMPL)                      \
+    _HPyDef_ATTRIBUTE(SYM, NAME, .setter_impl = _HPyDef_IMPL(SETIMPL), \
+                      .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline, __VA_ARGS__)
 
 /* An attribute with a getter and a setter. */
-#define HPyDef_GETSET(SYM, NAME, ...) HPyDef_GETSET_IMPL(SYM, NAME, SYM##_get, SYM##_set, __VA_ARGS__)
+#define HPyDef_GETSET(SYM, ...) \
+    _HPyDef_GETSET(SYM, _HPy_FIRST(__VA_ARGS__), SYM##_get, SYM##_set, _HPy_REST(__VA_ARGS__))
 
-#define HPyDef_GETSET_IMPL(SYM, NAME, GETIMPL, SETIMPL, ...)                                              \
-    _HPyDef_GETTER(SYM##_get_trampoline, GETIMPL)                                                         \
-    _HPyDef_SETTER(SYM##_set_trampoline, SETIMPL)                                                         \
-    _HPyDef_GETSET(SYM, NAME, .getter_impl = _HPyDef_IMPL(GETIMPL), .setter_impl = _HPyDef_IMPL(SETIMPL), \
-                   .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline,                             \
-                   .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline, __VA_ARGS__)
+#define HPyDef_GETSET_IMPL(SYM, NAME, GETIMPL, ...) \
+    _HPyDef_GETSET(SYM, NAME, GETIMPL, _HPy_FIRST(__VA_ARGS__), _HPy_REST(__VA_ARGS__))
+
+#define _HPyDef_GETSET(SYM, NAME, GETIMPL, SETIMPL, ...)                                                     \
+    _HPyDef_GETTER(SYM##_get_trampoline, GETIMPL)                                                            \
+    _HPyDef_SETTER(SYM##_set_trampoline, SETIMPL)                                                            \
+    _HPyDef_ATTRIBUTE(SYM, NAME, .getter_impl = _HPyDef_IMPL(GETIMPL), .setter_impl = _HPyDef_IMPL(SETIMPL), \
+                      .getter_cpy_trampoline = (cpy_getter)SYM##_get_trampoline,                             \
+                      .setter_cpy_trampoline = (cpy_setter)SYM##_set_trampoline, __VA_ARGS__)
 
 /* What HPyCapsule_New takes as destructor. Expects static void SYM_impl(const char *name, void *pointer, void *context). */
 #define HPyCapsule_DESTRUCTOR(SYM)                                          \

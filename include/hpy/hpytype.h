@@ -14,7 +14,6 @@
 #define SHAPE(TYPE) ((HPyType_BuiltinShape)TYPE##_SHAPE)
 
 /* MSVC's traditional preprocessor passes __VA_ARGS__ on as one argument, unless it is read again. */
-#define _HPy_EXPAND(x) x
 
 #define _HPyType_HELPERS(TYPE, BUILTIN_SHAPE, ...)                \
     enum { TYPE##_SHAPE = (int)BUILTIN_SHAPE };                   \
