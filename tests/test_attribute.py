@@ -190,14 +190,13 @@ def test_has_swallows_every_exception(mod, monkeypatch):
     monkeypatch.setattr(sys, "unraisablehook", lambda report: reports.append(report.exc_type))
     assert mod.has(Guarded(), "failing") == 0
     assert mod.has(Watched(), "broken") == 0
-    assert reports == ([ZeroDivisionError] * 2 if sys.version_info >= (3, 13) else [])
     assert mod.has(Thing(), "missing") == 0
-    assert len(reports) in (0, 2)
+    # Not even where the interpreter's own function has come to report what it swallows.
+    assert reports == []
 
 
 @pytest.mark.parametrize("name", [1, None, b"text", ("text",)])
-def test_name_that_is_no_str(snippet, monkeypatch, name):
-    monkeypatch.setattr(sys, "unraisablehook", lambda report: None)
+def test_name_that_is_no_str(snippet, name):
     mod = snippet(SNIPPET)
     thing = Thing()
     with pytest.raises(TypeError):
@@ -212,8 +211,7 @@ def test_name_that_is_no_str(snippet, monkeypatch, name):
 
 @pytest.mark.parametrize("name", [b"\xff", b"\xc3", b"a\xed\xa0\x80"])
 @pytest.mark.misuse("no UTF-8")
-def test_name_that_is_no_utf8(snippet, monkeypatch, name):
-    monkeypatch.setattr(sys, "unraisablehook", lambda report: None)
+def test_name_that_is_no_utf8(snippet, name):
     mod = snippet(SNIPPET)
     watched = Watched()
     with pytest.raises(UnicodeDecodeError):
