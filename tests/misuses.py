@@ -2649,6 +2649,38 @@ case(
     seen=PRINTED,
 )
 
+case(
+    "D062 legacy type",
+    """
+    #include <Python.h>
+    typedef struct { PyObject_HEAD long number; } Old;
+    static void Old_dealloc(PyObject *self)
+    { /* HERE */
+        PyTypeObject *type = Py_TYPE(self);
+        type->tp_free(self);
+      + Py_DECREF(type);
+    }
+    static PyType_Slot Old_slots[] = { { Py_tp_dealloc, (void *)Old_dealloc }, { 0, NULL } };
+    static HPyType_Spec Old_spec = {
+        .name = "mod.Old",
+        .basicsize = sizeof(Old),
+        .builtin_shape = HPyType_BuiltinShape_Legacy,
+        .flags = HPy_TPFLAGS_DEFAULT | HPy_TPFLAGS_BASETYPE,
+        .legacy_slots = Old_slots,
+    };
+    HPyDef_SLOT(add_Old, HPy_mod_exec)
+    static int add_Old_impl(HPyContext *ctx, HPy module)
+    {
+        return HPyHelpers_AddType(ctx, module, "Old", &Old_spec, NULL) - 1;
+    }
+    EXPORT(add_Old)
+    """,
+    "for _ in range(20): mod.Old()",
+    "mod.Old: tp_dealloc",
+    abi="hybrid",
+    seen=PRINTED,
+)
+
 
 def giving(wrong, right):
     """A type whose buffers are what they are whatever was asked for; the twin looks at the flags."""

@@ -644,7 +644,9 @@ assert len(seen) == 8 and len(set(seen)) == 1, seen
 def test_pytest_leaves_stubs_alone(project):
     project.setup(["--hpy-abi=universal", "build_ext", "--inplace"], modules=["test_mod"])
     project.write(doctested_dot_py='"""\n>>> 1 + 1\n2\n"""\n')
-    run = project.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--doctest-modules", "doctested.py", "test_mod.py", ".")
+    # Before pytest 9, no plugin is asked about a file that is named.
+    named = ["test_mod.py"] if pytest.version_tuple >= (9,) else []
+    run = project.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--doctest-modules", "doctested.py", *named, ".")
     assert "1 passed" in run.stdout and "error" not in run.stdout, run.stdout
 
 

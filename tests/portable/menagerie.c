@@ -510,6 +510,11 @@ static int Tank_init_impl(HPyContext *ctx, HPy self, const HPy *args, HPy_ssize_
     return 0;
 }
 
+/* The universal headers of 0.9 have none of these. */
+#ifndef PyBUF_FORMAT
+#define PyBUF_FORMAT 0x0004
+#endif
+
 HPyDef_SLOT(Tank_getbuffer, HPy_bf_getbuffer)
 static int Tank_getbuffer_impl(HPyContext *ctx, HPy self, HPy_buffer *buffer, int flags)
 {
@@ -517,7 +522,7 @@ static int Tank_getbuffer_impl(HPyContext *ctx, HPy self, HPy_buffer *buffer, in
     data->exports++;
     *buffer = (HPy_buffer){
         .buf = data->cells, .obj = HPy_Dup(ctx, self), .len = data->count * sizeof(double), .itemsize = sizeof(double),
-        .ndim = 1, .format = "d", .shape = &data->count, .strides = &data->stride,
+        .ndim = 1, .format = flags & PyBUF_FORMAT ? "d" : NULL, .shape = &data->count, .strides = &data->stride,
     };
     return 0;
 }

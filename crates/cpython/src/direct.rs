@@ -8,35 +8,52 @@ use hpy_abi::*;
 use crate::CPython;
 use crate::autogen_direct::*;
 use crate::handle::{to_handle, to_object};
+use has::{has_attr, has_attr_string};
 
 impl Attribute for CPython {
     direct_attribute!();
 
     unsafe extern "C" fn ctx_HasAttr(_ctx: *mut HPyContext, obj: HPy, name: HPy) -> c_int {
         // SAFETY: the caller's handles are live objects, and it holds the interpreter.
-        unsafe { present(has_attr(to_object(obj), to_object(name))) }
+        unsafe { has_attr(to_object(obj), to_object(name)) }
     }
 
     unsafe extern "C" fn ctx_HasAttr_s(_ctx: *mut HPyContext, obj: HPy, utf8_name: *const c_char) -> c_int {
         // SAFETY: the caller's handle is a live object, its name a C string, and it holds the interpreter.
-        unsafe { present(has_attr_string(to_object(obj), utf8_name)) }
+        unsafe { has_attr_string(to_object(obj), utf8_name) }
     }
 }
 
-// From 3.13 on, the older functions tell of exceptions that they drop, in words about themselves.
 #[cfg(not(Py_3_13))]
-use pyo3_ffi::{PyObject_HasAttr as has_attr, PyObject_HasAttrString as has_attr_string};
-#[cfg(Py_3_13)]
-use pyo3_ffi::{PyObject_HasAttrStringWithError as has_attr_string, PyObject_HasAttrWithError as has_attr};
+mod has {
+    pub use pyo3_ffi::{PyObject_HasAttr as has_attr, PyObject_HasAttrString as has_attr_string};
+}
 
-/// What is found, or 0 after a failure, whose exception is dropped.
-unsafe fn present(found: c_int) -> c_int {
-    if found < 0 {
-        // SAFETY: the caller holds the interpreter.
-        unsafe { pyo3_ffi::PyErr_Clear() };
-        return 0;
+/// From 3.13 on, the older functions tell of exceptions that they drop, in words about themselves.
+#[cfg(Py_3_13)]
+mod has {
+    use core::ffi::{c_char, c_int};
+    use pyo3_ffi::{PyErr_Clear, PyObject, PyObject_HasAttrStringWithError, PyObject_HasAttrWithError};
+
+    pub unsafe fn has_attr(object: *mut PyObject, name: *mut PyObject) -> c_int {
+        // SAFETY: the caller's objects are alive, and it holds the interpreter.
+        unsafe { present(PyObject_HasAttrWithError(object, name)) }
     }
-    found
+
+    pub unsafe fn has_attr_string(object: *mut PyObject, name: *const c_char) -> c_int {
+        // SAFETY: as above; the name is a C string.
+        unsafe { present(PyObject_HasAttrStringWithError(object, name)) }
+    }
+
+    /// What is found, or 0 after a failure, whose exception is dropped.
+    unsafe fn present(found: c_int) -> c_int {
+        if found >= 0 {
+            return found;
+        }
+        // SAFETY: the caller holds the interpreter.
+        unsafe { PyErr_Clear() };
+        0
+    }
 }
 
 impl Dict for CPython {

@@ -66,7 +66,6 @@ unsafe fn exchange_at(globals: &mut Array<HPy>, index: usize, value: HPy) -> Res
 ///
 /// # Safety
 /// The global is an extension's variable; the caller holds an interpreter, and hands over a reference.
-#[cold]
 unsafe fn exchange_here(global: *mut HPyGlobal, value: HPy) -> Result<HPy> {
     // SAFETY: as this function's.
     unsafe {
@@ -85,6 +84,42 @@ unsafe fn exchange_here(global: *mut HPyGlobal, value: HPy) -> Result<HPy> {
             };
             exchange_at(current.globals(), index, value)
         })
+    }
+}
+
+/// Stores where several interpreters may have values.
+///
+/// # Safety
+/// As [`exchange_here`], but for the reference.
+#[cold]
+#[inline(never)]
+unsafe fn store_here(global: *mut HPyGlobal, h: HPy) {
+    // SAFETY: as this function's. The old object is let go last.
+    unsafe {
+        Py_XINCREF(to_object(h));
+        let old = if is_elsewhere((*global)._i) {
+            // Without memory there is an exception, and the global stays as it was.
+            exchange_here(global, h).unwrap_or(h)
+        } else {
+            HPy { _i: lock::exchange_global(global, h._i) }
+        };
+        Py_XDECREF(to_object(old));
+    }
+}
+
+/// Loads where several interpreters may have values.
+///
+/// # Safety
+/// The value is a global's; the caller holds an interpreter.
+#[cold]
+#[inline(never)]
+unsafe fn load_here(global: HPyGlobal) -> HPy {
+    // SAFETY: as this function's. The variable's reference keeps an object that is in it alive.
+    unsafe {
+        if is_elsewhere(global._i) {
+            return look_up(global._i);
+        }
+        to_handle(new_ref(to_object(HPy { _i: global._i })))
     }
 }
 
@@ -114,22 +149,19 @@ impl Global for CPython {
         // SAFETY: the variable is the extension's for good, and an aligned word. Its old object is let go last, as that can
         // run code that stores again.
         unsafe {
+            if interpreters::are_several() {
+                return store_here(global, h);
+            }
             Py_XINCREF(to_object(h));
-            let old = if is_elsewhere((*global)._i) {
-                // Without memory there is an exception, and the global stays as it was.
-                exchange_here(global, h).unwrap_or(h)
-            } else {
-                HPy { _i: lock::exchange_global(global, h._i) }
-            };
-            Py_XDECREF(to_object(old));
+            Py_XDECREF(to_object(HPy { _i: lock::exchange_global(global, h._i) }));
         }
     }
 
     unsafe extern "C" fn ctx_Global_Load(_ctx: *mut HPyContext, global: HPyGlobal) -> HPy {
         // SAFETY: the variable's reference keeps the object alive.
         unsafe {
-            if is_elsewhere(global._i) {
-                return look_up(global._i);
+            if interpreters::are_several() {
+                return load_here(global);
             }
             to_handle(new_ref(to_object(HPy { _i: global._i })))
         }

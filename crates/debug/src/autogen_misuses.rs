@@ -103,6 +103,8 @@ pub enum Misuse {
     WrongType = 60,
     /// buffer that was not asked for
     BufferFlags = 61,
+    /// tp_dealloc keeps its type
+    TypeKept = 62,
 }
 
 impl Misuse {
@@ -154,6 +156,7 @@ impl Misuse {
         Misuse::BufferReleased,
         Misuse::WrongType,
         Misuse::BufferFlags,
+        Misuse::TypeKept,
     ];
 
     /// What people, settings and programs know it by.
@@ -206,6 +209,7 @@ impl Misuse {
             Misuse::BufferReleased => "HPY-D059",
             Misuse::WrongType => "HPY-D060",
             Misuse::BufferFlags => "HPY-D061",
+            Misuse::TypeKept => "HPY-D062",
         }
     }
 
@@ -258,6 +262,7 @@ impl Misuse {
             Misuse::BufferReleased => "buffer released twice, or used after release",
             Misuse::WrongType => "object of the wrong type",
             Misuse::BufferFlags => "buffer that was not asked for",
+            Misuse::TypeKept => "tp_dealloc keeps its type",
         }
     }
 
@@ -357,6 +362,9 @@ impl Misuse {
             Misuse::BufferFlags => {
                 "Look at the flags in HPy_bf_getbuffer: leave out what was not asked for, and fail with BufferError if what was can't be given."
             }
+            Misuse::TypeKept => {
+                "An instance has a reference to its type. Keep Py_TYPE(self) aside, free the instance, and let the type go with Py_DECREF."
+            }
         }
     }
 
@@ -410,6 +418,7 @@ impl Misuse {
             Misuse::BufferReleased => Action::Abort,
             Misuse::WrongType => Action::Abort,
             Misuse::BufferFlags => Action::Warn,
+            Misuse::TypeKept => Action::Warn,
         }
     }
 }

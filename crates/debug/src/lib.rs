@@ -42,7 +42,7 @@ mod summary;
 mod thread;
 mod trouble;
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -52,6 +52,7 @@ use hpy_layer::{fork, names};
 hpy_layer::record_calls!();
 
 pub use autogen_misuses::Misuse;
+pub use structs::type_is_kept;
 pub use summary::{ROOM, Value};
 
 use slot::{Kind, Mark, NOBODY, Place};
@@ -81,6 +82,8 @@ pub struct Host {
     pub holds_buffers: unsafe fn(objects: &[usize]) -> Vec<bool>,
     /// Whether there is an object at this address. Looks carefully: it may be any number.
     pub is_object: unsafe fn(address: isize) -> bool,
+    /// Watches whether the instances of a type that was made from legacy slots give it up, and calls `type_is_kept` if not.
+    pub watch_dealloc: unsafe fn(tp: HPy, legacy_slots: *const c_void),
     /// Quickly: what tells the object's type from others, and what tells whether the place was given to another type since.
     pub type_of: unsafe fn(object: HPy) -> (usize, usize),
     /// The second of these, of a type itself. What is no type has some number, too.

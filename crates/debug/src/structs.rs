@@ -319,6 +319,18 @@ fn tell_once(of: &'static Type, function: usize, offset: usize, misuse: Misuse, 
     traversing(thread, function, || trouble.tell());
 }
 
+/// The legacy `tp_dealloc` of a type, a function, frees its instances and never gives up the type.
+pub fn type_is_kept(name: &str, function: usize) {
+    let Some(layer) = inspect::layer() else { return };
+    let detail = format!(
+        "{name} is kept alive by instances that are gone: its tp_dealloc frees them and does not let their type go"
+    );
+    let mut trouble = Trouble::of(layer, Some(Thread::here()), None, Misuse::TypeKept, detail);
+    trouble.report.caller = format!("{name}: tp_dealloc");
+    trouble.report.ip = function + 1;
+    trouble.tell();
+}
+
 /// Makes a type known, and gives the spec that the runtime is to make it from.
 ///
 /// # Safety

@@ -152,6 +152,9 @@ impl Type for Debug {
             let inner = ((*call.inner).ctx_Type_FromSpec)(call.inner, &mut copy, own);
             if !inner.is_null() {
                 structs::made(*call, &*spec, place, inner);
+                if !(*spec).legacy_slots.is_null() {
+                    (call.layer().host.watch_dealloc)(inner, (*spec).legacy_slots);
+                }
             }
             call.opened(inner)
         }

@@ -28,6 +28,7 @@ pub static HOST: hpy_debug::Host = hpy_debug::Host {
     identity,
     holds_buffers,
     is_object,
+    watch_dealloc: super::dealloc::watch,
     type_of,
     type_mark,
     type_name: name_of_type,

@@ -5,6 +5,7 @@
 //!
 //! [`host`] is the other direction: what debug mode asks of CPython.
 
+mod dealloc;
 pub mod host;
 pub mod start;
 
