@@ -19,7 +19,9 @@ class Interpreter:
             self.number = interpreters.create("legacy")
         except TypeError:
             self.number = interpreters.create(isolated=False)
-        self.run(start)
+        # 3.13 refuses a program without a line.
+        if start:
+            self.run(start)
 
     def run(self, program):
         # 3.13 and later return what was raised.
