@@ -147,6 +147,7 @@ pub fn explain_missing_symbols(path: &Path, short_name: &str) -> String {
 
 fn exported_names(path: &Path) -> Vec<String> {
     let Ok(file) = File::open(path) else { return Vec::new() };
+    let size = file.metadata().map_or(0, |data| data.len() as usize);
     let cache = ReadCache::new(file);
     let Ok(parsed) = object::File::parse(&cache) else { return Vec::new() };
     let underscore = parsed.format() == BinaryFormat::MachO;
@@ -156,8 +157,8 @@ fn exported_names(path: &Path) -> Vec<String> {
         .filter_map(|symbol| symbol.name().ok().map(str::to_string))
         .collect();
     if names.is_empty() {
-        // Mach-O and PE have a list of exports instead.
-        let exports = parsed.exports().into_iter().flatten().flatten();
+        // Mach-O and PE have a list of exports instead. One that leads back to itself would not end.
+        let exports = parsed.exports().into_iter().flatten().map_while(Result::ok).take(size);
         names = exports
             .filter_map(|export| match export.name() {
                 NameOrOrdinal::Name(name) => Some(String::from_utf8_lossy(name).into_owned()),

@@ -110,7 +110,8 @@ fn look(file: &File, data: &[u8]) -> Found {
         let name = String::from_utf8_lossy(name).into_owned();
         if file.format() == BinaryFormat::MachO { name.strip_prefix('_').unwrap_or(&name).to_string() } else { name }
     };
-    for export in file.exports().into_iter().flatten().flatten() {
+    // A table that leads back to itself would not end.
+    for export in file.exports().into_iter().flatten().map_while(|export| export.ok()).take(data.len()) {
         if let NameOrOrdinal::Name(name) = export.name() {
             let name = plain(name);
             if name.starts_with("get_required_hpy_")
