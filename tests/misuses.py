@@ -1957,8 +1957,7 @@ SQUARE = type_source(
     "double side;",
     method("area", "return HPyFloat_FromDouble(ctx, Square_AsStruct(ctx, self)->side);", prefix="square_"),
 )
-case(
-    "D037 type of the same shape",
+CIRCLE_OR_SQUARE = (
     CIRCLE
     + SQUARE
     + """
@@ -1968,7 +1967,11 @@ case(
       + double radius = Square_AsStruct(ctx, arg)->side;
         return HPyFloat_FromDouble(ctx, radius);
     }
-    """,
+    """
+)
+case(
+    "D037 type of the same shape",
+    CIRCLE_OR_SQUARE,
     """
     circle, square = mod.Circle(), mod.Square()
     circle.area(), square.area(), type("Sub", (mod.Square,), {})().area()
@@ -1978,16 +1981,7 @@ case(
 )
 case(
     "D037 type of the same shape at first sight",
-    CIRCLE
-    + SQUARE
-    + """
-    FUNC_O(f)
-    {
-      - double radius = Circle_AsStruct(ctx, arg)->radius; /* HERE */
-      + double radius = Square_AsStruct(ctx, arg)->side;
-        return HPyFloat_FromDouble(ctx, radius);
-    }
-    """,
+    CIRCLE_OR_SQUARE,
     "mod.f(mod.Square())",
     "_HPy_AsStruct_Object",
 )
