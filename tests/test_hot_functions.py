@@ -23,12 +23,15 @@ pytestmark = [
 # The whole function is one jump to another, but for what it returns at once.
 JUMPS = """
     Absolute Add And Bool_FromBool Bytes_AsString Bytes_Size Callable_Check Dict_Check Dict_Copy Dict_New Divmod
-    Err_Clear Err_SetString Float_AsDouble Float_FromDouble FloorDivide GetAttr GetAttr_s GetItem HasAttr
+    Err_Clear Err_SetString Float_AsDouble Float_FromDouble FloorDivide GetAttr GetAttr_s GetItem
     Hash InPlaceAdd Index Iter_Next Length List_Append Long Long_AsDouble Long_AsInt64_t Long_AsSize_t Long_AsSsize_t
     Long_AsUInt64_t Long_FromInt32_t Long_FromInt64_t Long_FromSize_t Long_FromSsize_t Long_FromUInt32_t Long_FromUInt64_t
     Lshift Multiply Negative Or Positive Remainder Repr RichCompare RichCompareBool SetAttr SetAttr_s Str Subtract
     TrueDivide Type_IsSubtype Unicode_AsUTF8AndSize Unicode_Check Unicode_FromString Unicode_ReadChar
 """.split()
+# From 3.13 on, CPython's function of this name warns of the exceptions that it swallows.
+if sys.version_info < (3, 13):
+    JUMPS.append("HasAttr")
 
 # Without a call, but for a jump where an object ends or the way is longer. Of functions that are the same, one is there.
 INLINE = """

@@ -100,8 +100,8 @@ LOAD = f"import sys; sys.path[:] = {{sys.path!r}}; from loading import load; mod
 def run(variant):
     """Runs Python code in a process of its own, behind START."""
 
-    def run(code, **environment):
-        binary = str(compile_file(expand(textwrap.dedent(SOURCE), "mod"), "mod", variant.abi))
+    def run(code, source=SOURCE, **environment):
+        binary = str(compile_file(expand(textwrap.dedent(source), "mod"), "mod", variant.abi))
         start = START.format(tests=str(Path(__file__).parent), binary=binary, mode=variant.mode)
         process = subprocess.run(
             [sys.executable, "-c", start + textwrap.dedent(code)],
@@ -143,6 +143,30 @@ def test_each_has_its_own_builtins(run, first):
         # Now it has ended.
         assert mod.builtin("len") is len
     """)
+
+
+@FIRST
+def test_a_create_slot_has_the_interpreter_s_own_builtins(run, first):
+    create = """
+        HPyDef_SLOT(create, HPy_mod_create)
+        static HPy create_impl(HPyContext *ctx, HPy spec)
+        {
+            return HPy_GetItem_s(ctx, ctx->h_Builtins, "only_here");
+        }
+    """
+    run(
+        f"""
+        import builtins
+        builtins.only_here = ["main's"]
+        in_other = "import builtins; builtins.only_here = ['other']\\n" + LOAD + "\\nassert mod == ['other'], mod"
+        if {first!r} == "main":
+            assert load_mod() == ["main's"]
+        with Interpreter(in_other):
+            assert load_mod() == ["main's"]
+        assert load_mod() == ["main's"]
+        """,
+        create,
+    )
 
 
 @FIRST

@@ -1,7 +1,7 @@
 //! Modules: CPython's definition from an extension's.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::mem::transmute;
+use core::mem::{offset_of, transmute};
 use core::ptr::{null, null_mut};
 
 use hpy_abi::*;
@@ -65,19 +65,33 @@ impl Gil {
     }
 }
 
+/// What runs before the extension's own code in the interpreter that imports it, if CPython's import system is asked to do that: from
+/// 3.13 on it calls `PyInit_NAME` in the main interpreter.
+pub struct Start {
+    /// In place of the extension's create slot, which is at [`create_slot`].
+    pub create: CreateModule,
+    /// In front of its exec slots.
+    pub exec: unsafe extern "C" fn(*mut PyObject) -> c_int,
+}
+
 /// CPython's definition of an extension's module, which runs with this context. Loading a module again gives the same one. What
-/// it says about the GIL matters to CPython's own import system only.
+/// it says about the GIL and the start matters to CPython's own import system only.
 ///
 /// # Safety
 /// The extension's definition has to stay where it is, unchanged, for as long as the process runs.
-pub unsafe fn definition(ctx: *mut HPyContext, hpydef: *mut HPyModuleDef, gil: Gil) -> Result<*mut PyModuleDef> {
+pub unsafe fn definition(
+    ctx: *mut HPyContext,
+    hpydef: *mut HPyModuleDef,
+    gil: Gil,
+    start: Option<&Start>,
+) -> Result<*mut PyModuleDef> {
     let known = DEFINITIONS.find(|made| (made.ctx, made.from) == (ctx, hpydef));
     // SAFETY: as this function's; a new entry is ours until it is published.
     let made = unsafe {
         match known {
             Some(made) => made,
             None => {
-                let def = make_definition(ctx, &*hpydef, gil)?;
+                let def = make_definition(ctx, &*hpydef, gil, start)?;
                 let made = zeroed::<Made>(size_of::<Made>())?;
                 (*made).ctx = ctx;
                 (*made).from = hpydef;
@@ -90,9 +104,43 @@ pub unsafe fn definition(ctx: *mut HPyContext, hpydef: *mut HPyModuleDef, gil: G
     Ok((&raw const made.def).cast_mut())
 }
 
+/// The context that a definition was made for.
+///
+/// # Safety
+/// `def` is from [`definition`].
+pub unsafe fn context_of(def: *mut PyModuleDef) -> *mut HPyContext {
+    // SAFETY: as this function's, so it lies in an entry, which stays.
+    unsafe { (*made_of(def)).ctx }
+}
+
+unsafe fn made_of(def: *mut PyModuleDef) -> *const Made {
+    // SAFETY: the caller's definition lies in an entry.
+    unsafe { def.byte_sub(offset_of!(Made, def)).cast() }
+}
+
+/// The extension's own create slot.
+///
+/// # Safety
+/// As [`context_of`].
+pub unsafe fn create_slot(def: *mut PyModuleDef) -> Option<CreateModule> {
+    // SAFETY: as this function's; the extension's definition stays, and a slot's trampoline is what CPython calls it as.
+    unsafe {
+        let defines = null_ended((*(*made_of(def)).from).defines);
+        let is_create =
+            |define: &*mut HPyDef| (**define).kind == HPyDef_Kind_Slot && (**define).u.slot.slot == HPy_mod_create;
+        let define = defines.into_iter().find(is_create)?;
+        transmute::<HPyCFunction, Option<CreateModule>>((*define).u.slot.cpy_trampoline)
+    }
+}
+
 /// # Safety
 /// As [`definition`].
-unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef, gil: Gil) -> Result<PyModuleDef> {
+unsafe fn make_definition(
+    ctx: *mut HPyContext,
+    hpydef: &HPyModuleDef,
+    gil: Gil,
+    start: Option<&Start>,
+) -> Result<PyModuleDef> {
     if hpydef.size < 0 {
         return Err(system_error(c"HPy does not permit HPyModuleDef.size < 0"));
     }
@@ -107,7 +155,7 @@ unsafe fn make_definition(ctx: *mut HPyContext, hpydef: &HPyModuleDef, gil: Gil)
     let (slots, creates) = unsafe {
         add_methods(ctx, defines.as_slice(), hpydef.legacy_methods.cast(), |method| methods.push(method))?;
         methods.push(PyMethodDef::zeroed())?;
-        slots(defines.as_slice(), gil)?
+        slots(defines.as_slice(), gil, start)?
     };
     let others = !hpydef.legacy_methods.is_null() || !hpydef.doc.is_null() || !hpydef.globals.is_null();
     if creates && others {
@@ -149,7 +197,7 @@ pub unsafe fn importable(hpydef: &HPyModuleDef, create: CreateModule, gil: Gil) 
     let mut all = Array::new();
     all.push(PyModuleDef_Slot { slot: Py_mod_create, value: create as *mut c_void })?;
     // SAFETY: as this function's.
-    let (slots, creates) = unsafe { slots(defines.as_slice(), gil)? };
+    let (slots, creates) = unsafe { slots(defines.as_slice(), gil, None)? };
     for &slot in slots.as_slice() {
         // What creates the module itself has nothing else.
         if !(creates && slot.slot == Py_mod_create) {
@@ -215,8 +263,8 @@ pub(crate) unsafe fn add_methods(
 }
 
 /// The slots, with the end mark, and whether one of them creates the module.
-unsafe fn slots(defines: &[*mut HPyDef], gil: Gil) -> Result<(Array<PyModuleDef_Slot>, bool)> {
-    let mut slots = Array::new();
+unsafe fn slots(defines: &[*mut HPyDef], gil: Gil, start: Option<&Start>) -> Result<(Array<PyModuleDef_Slot>, bool)> {
+    let mut own = Array::new();
     let mut creates = false;
     let mut others = false;
     for &define in defines {
@@ -254,10 +302,22 @@ unsafe fn slots(defines: &[*mut HPyDef], gil: Gil) -> Result<(Array<PyModuleDef_
         }
         // SAFETY: a function pointer is as wide as any pointer.
         let value = unsafe { transmute::<HPyCFunction, *mut c_void>(slot.cpy_trampoline) };
-        slots.push(PyModuleDef_Slot { slot: number, value })?;
+        own.push(PyModuleDef_Slot { slot: number, value })?;
     }
     if creates && others {
         return Err(create_stands_alone(c"other slots or methods"));
+    }
+    let mut slots = Array::new();
+    match start {
+        Some(start) if creates => {
+            slots.push(PyModuleDef_Slot { slot: Py_mod_create, value: start.create as *mut c_void })?;
+            own = Array::new();
+        }
+        Some(start) => slots.push(PyModuleDef_Slot { slot: Py_mod_exec, value: start.exec as *mut c_void })?,
+        None => (),
+    }
+    for &slot in own.as_slice() {
+        slots.push(slot)?;
     }
     gil.add_to(&mut slots)?;
     slots.push(PyModuleDef_Slot { slot: 0, value: null_mut() })?;

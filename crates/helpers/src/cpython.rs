@@ -6,9 +6,9 @@ use core::ptr::null_mut;
 use hpy_abi::runtime::Global;
 use hpy_abi::{HPy, HPyContext, HPyField, HPyFunc_traverseproc, HPyGlobal, HPyModuleDef, HPyTracker};
 use hpy_cpython::handle::{to_handle, to_object};
-use hpy_cpython::module::Gil;
+use hpy_cpython::module::{Gil, Result, Start};
 use hpy_cpython::{CPython, context, global, interpreters, lock, module, traverse_from_trampoline};
-use pyo3_ffi::{PyModuleDef_Init, PyObject, visitproc};
+use pyo3_ffi::{PyModule_GetDef, PyModuleDef, PyModuleDef_Init, PyObject, visitproc};
 
 use crate::modes;
 
@@ -23,14 +23,39 @@ pub unsafe extern "C" fn _HPyModule_Init(
     let gil = if gil_not_used == 0 { Gil::Used } else { Gil::NotUsed };
     // SAFETY: the binary's context and definition, which stay.
     unsafe {
-        let prepared = interpreters::refuse_own_gil()
-            .and_then(|()| modes::warn_of_none(name))
-            .and_then(|()| context::fill_constants_only(ctx));
-        match prepared.and_then(|()| module::definition(ctx, def, gil)) {
+        match modes::warn_of_none(name).and_then(|()| module::definition(ctx, def, gil, Some(&START))) {
             Ok(def) => PyModuleDef_Init(def),
             Err(_) => null_mut(),
         }
     }
+}
+
+static START: Start = Start { create: start_create, exec: start_exec };
+
+unsafe extern "C" fn start_create(spec: *mut PyObject, def: *mut PyModuleDef) -> *mut PyObject {
+    // SAFETY: CPython passes the definition that it got from us; the slot's function is called as CPython would.
+    unsafe {
+        match (start(def), module::create_slot(def)) {
+            (Ok(()), Some(create)) => create(spec, def),
+            _ => null_mut(),
+        }
+    }
+}
+
+unsafe extern "C" fn start_exec(module: *mut PyObject) -> c_int {
+    // SAFETY: CPython passes a module that it made from our definition.
+    unsafe {
+        match start(PyModule_GetDef(module)) {
+            Ok(()) => 0,
+            Err(_) => -1,
+        }
+    }
+}
+
+/// Readies the binary's context for the current interpreter.
+unsafe fn start(def: *mut PyModuleDef) -> Result<()> {
+    // SAFETY: the caller's definition, from [`module::definition`].
+    unsafe { interpreters::refuse_own_gil().and_then(|()| context::fill_constants_only(module::context_of(def))) }
 }
 
 /// What a create slot returned, unless it is a plain module.

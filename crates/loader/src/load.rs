@@ -129,7 +129,7 @@ pub unsafe fn module_definition(
 ) -> Result<*mut PyModuleDef> {
     // SAFETY: as this function's.
     unsafe {
-        let definition = module::definition(context, hpydef, Gil::Used)?;
+        let definition = module::definition(context, hpydef, Gil::Used, None)?;
         if mode.debug {
             hpy_debug::loaded(short_name, hpydef, is_hybrid);
         }

@@ -50,27 +50,29 @@ unsafe extern "C" fn guarded(
     nargsf: usize,
     names: *mut PyObject,
 ) -> *mut PyObject {
-    // SAFETY: CPython passes an instance with this function, whose own stands behind it, and as many arguments as it says.
+    // SAFETY: CPython passes an instance with this function, and as many arguments as it says. Where this function is, `put` has put the
+    // instance's own one behind it.
     unsafe {
-        if is_same((*Py_TYPE(object)).tp_call, Some(ours().call))
-            && let Some(function) = field(object).add(1).read_unaligned()
-        {
+        if is_same((*Py_TYPE(object)).tp_call, Some(ours().call)) {
+            let function = field(object).add(1).cast::<vectorcallfunc>().read_unaligned();
             return function(object, args, nargsf, names);
         }
-        call_overridden(object, args, PyVectorcall_NARGS(nargsf), names)
+        call_overridden(object, args, nargsf, names)
     }
 }
 
 /// Calls what somebody has put in the place of our `tp_call`.
 #[cold]
+#[inline(never)]
 unsafe fn call_overridden(
     object: *mut PyObject,
     args: *const *mut PyObject,
-    count: isize,
+    nargsf: usize,
     names: *mut PyObject,
 ) -> *mut PyObject {
-    // SAFETY: as above.
+    // SAFETY: CPython's arguments of a vectorcall.
     unsafe {
+        let count = PyVectorcall_NARGS(nargsf);
         let Some(call) = (*Py_TYPE(object)).tp_call else {
             let name = (*Py_TYPE(object)).tp_name;
             PyErr_Format(PyExc_TypeError, c"'%.200s' object is not callable".as_ptr(), name);
