@@ -8,6 +8,7 @@
 #  define _HPy_UNUSED __attribute__((unused))
 #  define _HPy_NO_RETURN __attribute__((noreturn))
 #  define _HPy_PURE __attribute__((pure))
+#  define _HPy_COLD __attribute__((cold, noinline))
 #  define _HPy_ALLOCA(size) __builtin_alloca(size)
 #elif defined(_MSC_VER)
 #  include <malloc.h>
@@ -16,6 +17,7 @@
 #  define _HPy_UNUSED
 #  define _HPy_NO_RETURN __declspec(noreturn)
 #  define _HPy_PURE
+#  define _HPy_COLD __declspec(noinline)
 #  define _HPy_ALLOCA(size) _alloca(size)
 #else
 #  include <alloca.h>
@@ -24,6 +26,7 @@
 #  define _HPy_UNUSED
 #  define _HPy_NO_RETURN
 #  define _HPy_PURE
+#  define _HPy_COLD
 #  define _HPy_ALLOCA(size) alloca(size)
 #endif
 

@@ -22,6 +22,22 @@ HPyAPI_HELPER HPy _HPyGlobal_LoadHere(HPyGlobal global);
 /* The context of a trampoline. */
 #define _HPy_CONTEXT (_HPy_several_interpreters ? _HPyContext_Here(&_hpy_context) : &_hpy_context)
 
+/* A trampoline that gives what CALL gives, which uses `ctx`. Where there are several interpreters, another function does that: to ask
+   for the context in this one would make it save its arguments. */
+#define _HPy_TRAMPOLINE(RESULT, SYM, PARAMETERS, ARGUMENTS, CALL)   \
+    _HPy_COLD static RESULT SYM##_elsewhere PARAMETERS              \
+    {                                                               \
+        HPyContext *ctx = _HPyContext_Here(&_hpy_context);          \
+        return CALL;                                                \
+    }                                                               \
+    static RESULT SYM PARAMETERS                                    \
+    {                                                               \
+        HPyContext *ctx = &_hpy_context;                            \
+        if (_HPy_several_interpreters)                              \
+            return SYM##_elsewhere ARGUMENTS;                       \
+        return CALL;                                                \
+    }
+
 /* Whether keyword arguments for an HPy_tp_new are a tuple of names, as on one runtime of another interpreter. */
 #define _HPy_IS_NAMES(ctx, kw) 0
 

@@ -6,34 +6,27 @@
 
 /* Methods and calls: an array of objects is an array of handles. */
 #define _HPyFunc_TRAMPOLINE_HPyFunc_VARARGS(SYM, IMPL)                                                \
-    static PyObject *SYM(PyObject *self, PyObject *const *args, Py_ssize_t nargs)                     \
-    {                                                                                                 \
-        return _h2py(IMPL(_HPy_CONTEXT, _py2h(self), (const HPy *)args, (size_t)nargs));              \
-    }
+    _HPy_TRAMPOLINE(PyObject *, SYM, (PyObject *self, PyObject *const *args, Py_ssize_t nargs),       \
+                    (self, args, nargs),                                                              \
+                    _h2py(IMPL(ctx, _py2h(self), (const HPy *)args, (size_t)nargs)))
 
 #define _HPyFunc_TRAMPOLINE_HPyFunc_KEYWORDS(SYM, IMPL)                                               \
-    static PyObject *SYM(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)     \
-    {                                                                                                 \
-        size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);                                            \
-        return _h2py(IMPL(_HPy_CONTEXT, _py2h(self), (const HPy *)args, nargs, _py2h(kwnames)));      \
-    }
+    _HPy_TRAMPOLINE(PyObject *, SYM,                                                                  \
+                    (PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames),        \
+                    (self, args, nargsf, kwnames),                                                    \
+                    _h2py(IMPL(ctx, _py2h(self), (const HPy *)args, (size_t)PyVectorcall_NARGS(nargsf),\
+                               _py2h(kwnames))))
 
 /* The items of a tuple as borrowed handles. */
 #define _HPy_TUPLE_ITEMS(tuple) ((const HPy *)((PyTupleObject *)(tuple))->ob_item)
 
 #define _HPyFunc_TRAMPOLINE_HPyFunc_INITPROC(SYM, IMPL)                                               \
-    static int SYM(PyObject *self, PyObject *args, PyObject *kw)                                      \
-    {                                                                                                 \
-        return IMPL(_HPy_CONTEXT, _py2h(self), _HPy_TUPLE_ITEMS(args), PyTuple_GET_SIZE(args),        \
-                    _py2h(kw));                                                                       \
-    }
+    _HPy_TRAMPOLINE(int, SYM, (PyObject *self, PyObject *args, PyObject *kw), (self, args, kw),       \
+                    IMPL(ctx, _py2h(self), _HPy_TUPLE_ITEMS(args), PyTuple_GET_SIZE(args), _py2h(kw)))
 
 #define _HPyFunc_TRAMPOLINE_HPyFunc_NEWFUNC(SYM, IMPL)                                                \
-    static PyObject *SYM(PyObject *self, PyObject *args, PyObject *kw)                                \
-    {                                                                                                 \
-        return _h2py(IMPL(_HPy_CONTEXT, _py2h(self), _HPy_TUPLE_ITEMS(args), PyTuple_GET_SIZE(args),  \
-                          _py2h(kw)));                                                                \
-    }
+    _HPy_TRAMPOLINE(PyObject *, SYM, (PyObject *self, PyObject *args, PyObject *kw), (self, args, kw),\
+                    _h2py(IMPL(ctx, _py2h(self), _HPy_TUPLE_ITEMS(args), PyTuple_GET_SIZE(args), _py2h(kw))))
 
 /* A buffer's handle is the view's reference to its object; all else is the same in both structs. */
 HPyAPI_FUNC void _HPyBuffer_Export(const HPy_buffer *buffer, Py_buffer *view)

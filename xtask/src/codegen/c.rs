@@ -262,16 +262,18 @@ fn trampolines(spec: &Spec) -> String {
 }
 
 /// The function that CPython calls for a signature, as far as it follows from the argument struct.
-pub struct Trampoline {
+pub struct Trampoline<'a> {
     /// What CPython passes, without the result.
     pub fields: Vec<Decl>,
     pub result: Option<Decl>,
-    /// `static RESULT SYM(PARAMETERS)`, the brace, and what keeps compilers quiet.
-    pub head: Vec<String>,
+    pub result_type: &'a str,
+    /// The parameters as C has them, with one behind them that is not handed on, if CPython passes such a one.
+    pub params: Vec<&'a str>,
+    unused: Option<&'a str>,
 }
 
-impl Trampoline {
-    pub fn new(signature: &Signature) -> Trampoline {
+impl<'a> Trampoline<'a> {
+    pub fn new(signature: &'a Signature) -> Trampoline<'a> {
         let mut fields: Vec<Decl> = signature.trampoline_args.iter().map(|arg| Decl::parse(arg)).collect();
         let result = fields.pop_if(|field| field.name == "result");
         let result_type = match signature.trampoline_args.last() {
@@ -282,12 +284,22 @@ impl Trampoline {
         };
         let mut params: Vec<_> = signature.trampoline_args[..fields.len()].iter().map(String::as_str).collect();
         let unused = UNUSED_TRAMPOLINE_PARAMS.iter().find(|(name, _)| *name == signature.short_name());
-        params.extend(unused.map(|(_, param)| *param));
+        let unused = unused.map(|(_, param)| *param);
+        params.extend(unused);
+        Trampoline { fields, result, result_type, params, unused }
+    }
+
+    /// The name of the parameter that is not handed on.
+    pub fn unused(&self) -> Option<String> {
+        self.unused.map(|param| Decl::parse(param).name)
+    }
+
+    /// `static RESULT SYM(PARAMETERS)`, the brace, and what keeps compilers quiet.
+    pub fn head(&self) -> Vec<String> {
+        let Trampoline { result_type, params, .. } = self;
         let mut head = vec![format!("static {result_type} SYM({})", params.join(", ")), "{".to_string()];
-        if let Some((_, param)) = unused {
-            head.push(format!("    (void){};", Decl::parse(param).name));
-        }
-        Trampoline { fields, result, head }
+        head.extend(self.unused().map(|name| format!("    (void){name};")));
+        head
     }
 }
 
@@ -303,7 +315,9 @@ pub fn macro_definition(head: &str, lines: &[String]) -> String {
 
 fn trampoline(signature: &Signature) -> String {
     let short = signature.short_name();
-    let Trampoline { fields, result, head: mut lines } = Trampoline::new(signature);
+    let trampoline = Trampoline::new(signature);
+    let mut lines = trampoline.head();
+    let Trampoline { fields, result, .. } = trampoline;
     let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
     let result_init = match &result {
         Some(result) if result.ty.is_pointer() => ", NULL",

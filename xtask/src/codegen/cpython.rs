@@ -131,7 +131,7 @@ fn trampolines(spec: &Spec) -> String {
 fn trampoline(signature: &Signature) -> Option<String> {
     let passed = signature.passed_as_they_are()?;
     let (result, _) = signature.implementation()?;
-    let Trampoline { head: mut lines, .. } = Trampoline::new(signature);
+    let trampoline = Trampoline::new(signature);
     let arguments: String = passed
         .iter()
         .map(
@@ -140,12 +140,23 @@ fn trampoline(signature: &Signature) -> Option<String> {
             },
         )
         .collect();
-    let call = format!("IMPL(_HPy_CONTEXT{arguments})");
-    lines.push(match Decl::parse_type(&result) {
-        ty if ty.is_void() => format!("    {call};"),
-        ty if ty == Decl::parse_type("HPy") => format!("    return _h2py({call});"),
-        _ => format!("    return {call};"),
-    });
-    lines.push("}".to_string());
+    let result = Decl::parse_type(&result);
+    let lines = if result.is_void() {
+        let mut lines = trampoline.head();
+        lines.push(format!("    IMPL(_HPy_CONTEXT{arguments});"));
+        lines.push("}".to_string());
+        lines
+    } else {
+        let call = format!("IMPL(ctx{arguments})");
+        let call = if result == Decl::parse_type("HPy") { format!("_h2py({call})") } else { call };
+        let call = match trampoline.unused() {
+            Some(name) => format!("((void){name}, {call})"),
+            None => call,
+        };
+        let Trampoline { result_type, params, .. } = &trampoline;
+        let names: Vec<_> = params.iter().map(|param| Decl::parse(param).name).collect();
+        let head = format!("{result_type}, SYM, ({}), ({})", params.join(", "), names.join(", "));
+        vec![format!("_HPy_TRAMPOLINE({head},"), format!("                {call})")]
+    };
     Some(macro_definition(&format!("_HPyFunc_TRAMPOLINE_{}(SYM, IMPL)", signature.name), &lines))
 }
