@@ -104,7 +104,27 @@ def tools(abi):
         include_dirs.append(sysconfig.get_path("include"))
         digest.update(repr([sys.version, include_dirs]).encode())
     flags += [f"-I{folder}" for folder in include_dirs]
-    return [*command, *flags], linked, digest.hexdigest()
+    header = Path(devel.get_extra_include_dirs()[0], "hpy.h")
+    precompiled = precompile(header, [*command, *flags], CACHE / f"headers-{abi}-{digest.hexdigest()[:16]}")
+    return [*command, *precompiled, *flags], linked, digest.hexdigest()
+
+
+def precompile(header, command, folder):
+    """Has the compiler read a header once, into this folder. Returns the flags to find it there; those who can't do without."""
+    made = folder / f"{header.name}.gch"
+    if not made.exists():
+        version = subprocess.run([command[0], "--version"], capture_output=True, encoding="utf-8", errors="replace").stdout
+        # Other compilers look for such a file only if it is named to them.
+        if "Free Software Foundation" not in version:
+            return []
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            new = Path(own, made.name)
+            flags = [flag for flag in command if flag != "-shared"]
+            if subprocess.run([*flags, "-x", "c-header", str(header), "-o", str(new)], capture_output=True).returncode != 0:
+                return []
+            os.replace(new, made)
+    return [f"-I{folder}"]
 
 
 def compile_file(text, name, abi="universal", extra_flags=(), language="c"):
