@@ -3,7 +3,7 @@
 
 //! `HPyContext`, with the place of each member asserted.
 
-use crate::*;
+use crate::autogen_types::*;
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::{offset_of, size_of};
 

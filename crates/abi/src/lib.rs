@@ -21,6 +21,8 @@
 mod autogen_context;
 mod autogen_types;
 mod handover;
+mod null_ended;
+mod version;
 
 #[path = "autogen_calls.rs"]
 pub mod calls;
@@ -30,23 +32,5 @@ pub mod runtime;
 pub use autogen_context::{HPyContext, MEMBER_COUNT, offset_of_member};
 pub use autogen_types::*;
 pub use handover::*;
-
-/// Binaries of another major version can't be loaded.
-pub const ABI_VERSION: core::ffi::c_int = 0;
-/// Binaries that ask for more than this can't be loaded.
-pub const ABI_VERSION_MINOR: core::ffi::c_int = 0;
-
-/// The items of a list that ends with null; none for null.
-///
-/// # Safety
-/// The list stays while the items are asked for.
-pub unsafe fn null_ended<T>(list: *mut *mut T) -> impl Iterator<Item = *mut T> {
-    let mut next = list;
-    core::iter::from_fn(move || {
-        // SAFETY: null, or within the list: it is not left behind its null.
-        let item = unsafe { next.as_ref() }.copied().filter(|item| !item.is_null())?;
-        // SAFETY: the item is not the last.
-        next = unsafe { next.add(1) };
-        Some(item)
-    })
-}
+pub use null_ended::null_ended;
+pub use version::{ABI_VERSION, ABI_VERSION_MINOR};

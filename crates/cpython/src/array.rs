@@ -7,7 +7,7 @@ use core::ptr::null_mut;
 
 use pyo3_ffi::{PyErr_NoMemory, PyMem_Free, PyMem_Realloc};
 
-use crate::module::{PythonError, Result};
+use crate::raised::{PythonError, Result};
 
 /// Elements are plain data: nothing is dropped.
 pub struct Array<T: Copy> {

@@ -1,42 +1,16 @@
-//! The context: that of universal binaries, and the constants of any.
-//!
-//! What is static here is the main interpreter's; others have contexts of their own ([`interpreters`]).
+//! Contexts get ready: their constants are filled in, in the main interpreter's and in those of others ([`interpreters`]).
 
-use core::cell::UnsafeCell;
-use core::ptr::null_mut;
 use core::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::Once;
 
-use hpy_abi::runtime;
 use hpy_abi::{ABI_VERSION, HPy, HPyContext};
 
+use crate::autogen_constants;
 use crate::handle::{new_ref, to_handle};
 use crate::interpreters;
-use crate::module::{PythonError, Result};
-use crate::types::functions;
-use crate::{CPython, autogen_constants};
-
-#[repr(transparent)]
-pub(crate) struct Shared(UnsafeCell<HPyContext>);
-
-// SAFETY: written once, under `Once`, before anybody gets its address; only read after that.
-unsafe impl Sync for Shared {}
-
-pub(crate) static UNIVERSAL: Shared = Shared::new();
-
-/// Has the same functions as [`UNIVERSAL`], but no function of an extension is called with it: layers lie over it.
-static BELOW_LAYERS: Shared = Shared::new();
-
-impl Shared {
-    const fn new() -> Shared {
-        Shared(UnsafeCell::new(runtime::context::<CPython>(c"HPy Universal ABI (CPython backend)", null_mut())))
-    }
-
-    #[inline(always)]
-    pub(crate) fn address(&self) -> *mut HPyContext {
-        self.0.get()
-    }
-}
+use crate::raised::{PythonError, Result};
+use crate::table::{BELOW_LAYERS, Table, UNIVERSAL, is_below_layers};
+use crate::types::agreement;
 
 /// The context that universal binaries run with, in the current interpreter.
 ///
@@ -46,11 +20,6 @@ pub unsafe fn universal() -> Result<*mut HPyContext> {
     static FILL: Once = Once::new();
     // SAFETY: as this function's.
     unsafe { filled(&UNIVERSAL, &FILL) }
-}
-
-/// The main interpreter's context of that kind, by which binaries know that handles are objects. Filled in or not.
-pub fn main_universal() -> *mut HPyContext {
-    UNIVERSAL.address()
 }
 
 /// The context that layers such as debug mode lie over. What is made with it calls extensions through the trampolines of their
@@ -64,17 +33,7 @@ pub unsafe fn below_layers() -> Result<*mut HPyContext> {
     unsafe { filled(&BELOW_LAYERS, &FILL) }
 }
 
-/// Whether it is a context that universal binaries run with in no mode, whose handles are objects.
-pub fn is_universal(ctx: *mut HPyContext) -> bool {
-    interpreters::main_of(ctx) == UNIVERSAL.address()
-}
-
-/// Whether only layers may call functions of extensions that belong to this context.
-pub(crate) fn is_below_layers(ctx: *mut HPyContext) -> bool {
-    cfg!(feature = "universal") && interpreters::main_of(ctx) == BELOW_LAYERS.address()
-}
-
-unsafe fn filled(context: &Shared, fill: &Once) -> Result<*mut HPyContext> {
+unsafe fn filled(context: &Table, fill: &Once) -> Result<*mut HPyContext> {
     // SAFETY: the caller holds the interpreter. This can run Python code, so it is done before others may have to wait. Nobody else has
     // the address of what is filled in.
     unsafe {
@@ -128,7 +87,7 @@ unsafe fn is_filled(ctx: *mut HPyContext) -> bool {
 unsafe fn prepare() -> Result<HPy> {
     // SAFETY: the caller holds the interpreter.
     unsafe {
-        functions::agree()?;
+        agreement::agree()?;
         let builtins = pyo3_ffi::PyImport_AddModule(c"builtins".as_ptr());
         if builtins.is_null() {
             return Err(PythonError);

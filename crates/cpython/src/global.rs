@@ -14,7 +14,7 @@ use crate::array::Array;
 use crate::handle::{new_ref, to_handle, to_object};
 use crate::interpreters::{self, Interpreter};
 use crate::lock;
-use crate::module::Result;
+use crate::raised::Result;
 
 /// The index in a variable, if there is one.
 fn index_in(word: isize) -> Option<usize> {

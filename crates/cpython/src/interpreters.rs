@@ -14,10 +14,10 @@ use core::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use hpy_abi::{HPy, HPyContext};
 use pyo3_ffi::*;
 
+use crate::append_only::{AppendOnly, Link, zeroed};
 use crate::array::Array;
 use crate::handle::to_object;
-use crate::lasting::{Entry, Lasting, zeroed};
-use crate::module::{PythonError, Result};
+use crate::raised::{PythonError, Result};
 
 /// Whether another interpreter than the main one has loaded an extension. Binaries of the CPython ABI look at it themselves.
 #[cfg_attr(not(feature = "universal"), unsafe(no_mangle))]
@@ -57,13 +57,13 @@ pub struct Interpreter {
 }
 
 // SAFETY: the link comes first.
-unsafe impl Entry for Interpreter {
+unsafe impl Link for Interpreter {
     fn is_same(&self, other: &Interpreter) -> bool {
         self.number.load(Ordering::Relaxed) == other.number.load(Ordering::Relaxed)
     }
 }
 
-static INTERPRETERS: Lasting<Interpreter> = Lasting::new();
+static INTERPRETERS: AppendOnly<Interpreter> = AppendOnly::new();
 
 impl Interpreter {
     /// The current one's.
@@ -124,13 +124,13 @@ struct Twin {
 }
 
 // SAFETY: the link comes first.
-unsafe impl Entry for Twin {
+unsafe impl Link for Twin {
     fn is_same(&self, other: &Twin) -> bool {
         (self.of, self.number.load(Ordering::Relaxed)) == (other.of, other.number.load(Ordering::Relaxed))
     }
 }
 
-static TWINS: Lasting<Twin> = Lasting::new();
+static TWINS: AppendOnly<Twin> = AppendOnly::new();
 
 /// The current interpreter's twin of a context, if it has one.
 unsafe fn twin(of: *mut HPyContext) -> Option<&'static Twin> {

@@ -7,7 +7,7 @@
 //! * [`context`] holds the table and fills in its constants.
 //! * [`interpreters`] has what each of several interpreters in a process has of its own.
 //! * [`module`] makes CPython's module definition from an extension's.
-//! * `entry` chooses what CPython calls for an extension's function in the universal or hybrid ABI: a `thunk`, which is a few
+//! * `bridge` chooses what CPython calls for an extension's function in the universal or hybrid ABI: a `thunk`, which is a few
 //!   instructions, or the binary's own trampoline, which calls `trampoline`.
 //!
 //! The runtime contains this crate, and so does the static library of the CPython ABI (`hpy-helpers`), which must not be able to
@@ -18,14 +18,15 @@ mod autogen_constants;
 mod autogen_direct;
 mod autogen_trampolines;
 
+pub mod append_only;
 mod array;
+mod bridge;
 mod builder;
 mod bytes;
 mod call;
 mod capsule;
 pub mod context;
 mod direct;
-pub(crate) mod entry;
 mod error;
 mod eval;
 pub mod global;
@@ -33,23 +34,24 @@ pub mod handle;
 pub mod interpreters;
 mod item;
 pub mod keywords;
-pub mod lasting;
 mod legacy;
 mod list;
 pub mod lock;
 mod long;
+mod method;
 pub mod module;
 mod object;
+pub mod raised;
+mod shift;
 #[cfg(feature = "universal")]
 pub mod shortcuts;
+pub mod table;
 #[cfg(thunks)]
 mod thunk;
 pub mod tracker;
-mod trampoline;
+pub mod trampoline;
 mod tuple;
 mod types;
-
-pub use types::lifecycle::traverse_from_trampoline;
 
 /// The runtime: its functions are those of the interpreter the library is loaded into.
 pub struct CPython;

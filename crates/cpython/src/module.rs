@@ -7,16 +7,10 @@ use core::ptr::{null, null_mut};
 use hpy_abi::*;
 use pyo3_ffi::*;
 
+use crate::append_only::{AppendOnly, Link, zeroed};
 use crate::array::Array;
-use crate::entry;
-use crate::lasting::{Entry, Lasting, zeroed};
-
-/// An exception is set.
-#[derive(Debug)]
-pub struct PythonError;
-
-/// Of what may raise.
-pub type Result<T> = core::result::Result<T, PythonError>;
+use crate::method;
+use crate::raised::{PythonError, Result};
 
 /// Of a module with a create slot, the `%s` it must do without.
 const CREATE_STANDS_ALONE: &CStr =
@@ -35,13 +29,13 @@ struct Made {
 }
 
 // SAFETY: the link comes first.
-unsafe impl Entry for Made {
+unsafe impl Link for Made {
     fn is_same(&self, other: &Made) -> bool {
         (self.ctx, self.from) == (other.ctx, other.from)
     }
 }
 
-static DEFINITIONS: Lasting<Made> = Lasting::new();
+static DEFINITIONS: AppendOnly<Made> = AppendOnly::new();
 
 /// Whether a module has declared that it needs no GIL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,7 +147,7 @@ unsafe fn make_definition(
     let mut methods = Array::new();
     // SAFETY: as this function's.
     let (slots, creates) = unsafe {
-        add_methods(ctx, defines.as_slice(), hpydef.legacy_methods.cast(), |method| methods.push(method))?;
+        method::add_methods(ctx, defines.as_slice(), hpydef.legacy_methods.cast(), |method| methods.push(method))?;
         methods.push(PyMethodDef::zeroed())?;
         slots(defines.as_slice(), gil, start)?
     };
@@ -209,58 +203,6 @@ pub unsafe fn importable(hpydef: &HPyModuleDef, create: CreateModule, gil: Gil) 
 
 /// Gives a module, as a new reference, for a spec and a definition.
 pub type CreateModule = unsafe extern "C" fn(*mut PyObject, *mut PyModuleDef) -> *mut PyObject;
-
-/// Hands over the methods of the definitions, then the legacy ones.
-///
-/// # Safety
-/// The definitions stay; legacy methods have to end with one without a name.
-pub(crate) unsafe fn add_methods(
-    ctx: *mut HPyContext,
-    defines: &[*mut HPyDef],
-    mut legacy: *const PyMethodDef,
-    mut add: impl FnMut(PyMethodDef) -> Result<()>,
-) -> Result<()> {
-    for &define in defines {
-        // SAFETY: the kind says which.
-        let meth = unsafe {
-            if (*define).kind != HPyDef_Kind_Meth {
-                continue;
-            }
-            &(*define).u.meth
-        };
-        let flags = match meth.signature {
-            HPyFunc_VARARGS => METH_FASTCALL,
-            HPyFunc_KEYWORDS => METH_FASTCALL | METH_KEYWORDS,
-            HPyFunc_NOARGS => METH_NOARGS,
-            HPyFunc_O => METH_O,
-            _ => {
-                // SAFETY: the caller holds the interpreter.
-                unsafe { PyErr_SetString(PyExc_ValueError, c"Unsupported HPyMeth signature".as_ptr()) };
-                return Err(PythonError);
-            }
-        };
-        if meth.name.is_null() || meth.r#impl.is_none() || meth.cpy_trampoline.is_none() {
-            // SAFETY: the caller holds the interpreter.
-            unsafe {
-                let text = c"HPyMeth: name, impl and cpy_trampoline have to be set; HPyDef_METH does that";
-                PyErr_SetString(PyExc_TypeError, text.as_ptr());
-            }
-            return Err(PythonError);
-        }
-        let entry = entry::of(ctx, meth.signature, meth.r#impl, meth.cpy_trampoline);
-        // SAFETY: the flags say what CPython calls it as.
-        let ml_meth = unsafe { transmute::<HPyCFunction, PyMethodDefPointer>(entry) };
-        add(PyMethodDef { ml_name: meth.name, ml_meth, ml_flags: flags, ml_doc: meth.doc })?;
-    }
-    // SAFETY: as this function's.
-    unsafe {
-        while let Some(method) = legacy.as_ref().filter(|method| !method.ml_name.is_null()) {
-            add(*method)?;
-            legacy = legacy.add(1);
-        }
-    }
-    Ok(())
-}
 
 /// The slots, with the end mark, and whether one of them creates the module.
 unsafe fn slots(defines: &[*mut HPyDef], gil: Gil, start: Option<&Start>) -> Result<(Array<PyModuleDef_Slot>, bool)> {

@@ -13,8 +13,8 @@ use std::sync::{PoisonError, RwLock};
 use hpy_abi::*;
 use pyo3_ffi::{PyTupleObject, PyVarObject};
 
-use crate::context::UNIVERSAL;
-use crate::entry::Shift;
+use crate::shift::Shift;
+use crate::table::UNIVERSAL;
 
 /// The room for a thunk, which starts at a multiple of it.
 const STRIDE: usize = if cfg!(target_arch = "aarch64") { 64 } else { 32 };

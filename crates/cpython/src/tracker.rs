@@ -18,7 +18,7 @@ use pyo3_ffi::{PyMem_RawFree as free_block, PyMem_RawMalloc as allocate_block};
 use crate::CPython;
 use crate::array::Array;
 use crate::handle::to_object;
-use crate::module::Result;
+use crate::raised::Result;
 
 /// Room in the tracker itself: for what most functions take, and one more.
 const FEW: usize = 16;

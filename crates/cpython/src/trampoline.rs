@@ -11,7 +11,7 @@ use crate::autogen_trampolines;
 use crate::handle::{new_ref, to_handle, to_object};
 use crate::interpreters;
 use crate::module::check_created_module;
-use crate::types::lifecycle;
+pub use crate::types::lifecycle::traverse_from_trampoline;
 
 /// Calls the extension's function `func`, which has the signature `sig`, with the arguments of its trampoline. A binary's trampolines have
 /// one context for all interpreters, so it is the current one's that the function gets.
@@ -77,7 +77,7 @@ pub unsafe fn enter(ctx: *mut HPyContext, sig: HPyFunc_Signature, func: HPyCFunc
                 let f = transmute::<HPyCFunction, HPyFunc_traverseproc>(func);
                 let a = &mut *args.cast::<HPyFunc_args_TRAVERSEPROC>();
                 let visit = transmute::<cpy_visitproc, Option<visitproc>>(a.visit).unwrap_unchecked();
-                a.result = lifecycle::traverse_from_trampoline(f, a.self_.cast(), visit, a.arg);
+                a.result = traverse_from_trampoline(f, a.self_.cast(), visit, a.arg);
             }
             HPyFunc_DESTRUCTOR => {
                 let f = transmute::<HPyCFunction, HPyFunc_destructor>(func).unwrap_unchecked();

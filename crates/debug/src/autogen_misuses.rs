@@ -3,7 +3,7 @@
 
 //! The misuses and their identifiers.
 
-use crate::policy::Action;
+use crate::action::Action;
 
 /// What debug mode finds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

@@ -11,11 +11,12 @@ use std::sync::PoisonError;
 use hpy_abi::*;
 
 use crate::autogen_misuses::Misuse;
+use crate::layer::Layer;
 use crate::report::Report;
 use crate::slot::{self, ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
 use crate::thread::{Frame, HYBRID, PENDING, Thread};
 use crate::trouble::{Next, Trouble};
-use crate::{Layer, buffers, call, inspect, interpreter, structs, summary};
+use crate::{arguments, buffers, call, deferred, interpreter, limits, open_buffers, type_slots};
 use hpy_layer::entry::{self, Entry as _, Number, Request, Requests};
 use hpy_layer::entry_of;
 use hpy_layer::names::{self, Function};
@@ -64,7 +65,7 @@ pub unsafe fn from_trampoline(
             HPyFunc_GETBUFFERPROC => transmute::<HPyFunc_getbufferproc, HPyCFunction>(Some(get_buffer)),
             HPyFunc_RELEASEBUFFERPROC => transmute::<HPyFunc_releasebufferproc, HPyCFunction>(Some(release_buffer)),
             HPyFunc_CAPSULE_DESTRUCTOR => transmute::<HPyFunc_Capsule_Destructor, HPyCFunction>(Some(destroy_capsule)),
-            // It has no context, and structs::traverse is what the runtime has been given.
+            // It has no context, and type_slots::traverse is what the runtime has been given.
             HPyFunc_TRAVERSEPROC | HPyFunc_DESTROYFUNC => function,
             _ => entry_of::<Entry>(signature),
         };
@@ -132,7 +133,7 @@ impl entry::Entry for Entry {
         let Some((token, slot)) = self.thread.open(Kind::Argument, inner._i, mark, self.described.id) else {
             self.out_of_slots();
         };
-        if inspect::TRACES.load(Relaxed) != 0 {
+        if limits::TRACES.load(Relaxed) != 0 {
             self.remember(slot);
         }
         match self.few.get_mut(self.count) {
@@ -262,7 +263,8 @@ impl Entry {
     #[inline(always)]
     fn close(&self, index: u32, slot: &'static Slot) -> HPy {
         let inner = HPy { _i: slot.inner.load(Relaxed) };
-        summary::take_down(self.thread, self.layer, slot, inner);
+        // SAFETY: the tales are the thread's own, and the handle is still open.
+        unsafe { (*self.thread.tales.get()).take_down(self.layer, slot, inner) };
         self.thread.close(index, slot, RETURNED, self.described.id);
         inner
     }
@@ -299,7 +301,7 @@ impl Entry {
             self.leaked();
         }
         let mut raise = self.frame.raised.get();
-        if raise || inspect::HAS_DEFERRED.load(Relaxed) {
+        if raise || deferred::ARE_THERE.load(Relaxed) {
             raise = self.raise_deferred();
         }
         raise
@@ -350,7 +352,7 @@ impl Entry {
     /// Raises what could not be raised before. True if there is an exception now.
     #[cold]
     fn raise_deferred(&self) -> bool {
-        let mut reports = inspect::take_deferred();
+        let mut reports = deferred::take();
         let is_own = |report: &mut Report| report.interpreter == self.layer.interpreter;
         let mut deferred = self.thread.deferred.lock().unwrap_or_else(PoisonError::into_inner);
         reports.extend(deferred.extract_if(.., is_own));
@@ -431,7 +433,7 @@ impl Entry {
     /// What is wrong with a result, which is no open handle of the call's own.
     fn classify(&self, value: isize) -> (Misuse, String, Option<&'static Slot>) {
         let Some((token, slot)) = slot::of(value) else {
-            let (misuse, what) = call::foreign(self.layer, value, "handle");
+            let (misuse, what) = arguments::foreign(self.layer, value, "handle");
             return (misuse, what, None);
         };
         let state = slot.state();
@@ -498,7 +500,7 @@ unsafe extern "C" fn get_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut 
         if result == -1 || exporter.is_null() {
             return -1;
         }
-        structs::opened_buffer(layer, object, &*buffer, described);
+        open_buffers::opened(layer, object, &*buffer, described);
         result
     }
 }
@@ -509,7 +511,7 @@ unsafe extern "C" fn release_buffer(ctx: *mut HPyContext, object: HPy, buffer: *
         let mut entry = Entry::begin(ctx);
         let own = entry.argument(object, 0);
         let exporter = (*buffer).obj;
-        if !structs::released_buffer(entry.layer, object, &*buffer) {
+        if !open_buffers::released(entry.layer, object, &*buffer) {
             let detail = format!("{} was called for a buffer that is not open", entry.name());
             entry.trouble(Misuse::BufferReleased, detail).tell();
         }
@@ -526,7 +528,7 @@ unsafe extern "C" fn destroy_capsule(name: *const c_char, pointer: *mut c_void, 
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if let Some(f) = transmute::<HPyCFunction, HPyFunc_Capsule_Destructor>(function) {
-            structs::forbidding(Thread::here(), f as usize, || f(name, pointer, context));
+            type_slots::forbidding(Thread::here(), f as usize, || f(name, pointer, context));
         }
     }
 }

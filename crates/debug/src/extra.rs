@@ -1,9 +1,5 @@
 //! What few slots need: copies of strings, contents of builders and trackers, stack traces.
 
-use core::sync::atomic::Ordering::*;
-
-use crate::slot::Slot;
-
 /// Belongs to a slot until that is used again. Only the slot's thread changes it, and others look at it for reports.
 #[derive(Default)]
 pub struct Extra {
@@ -31,33 +27,4 @@ impl Extra {
 pub struct Trace {
     pub stack: Vec<usize>,
     pub python: Option<String>,
-}
-
-impl Slot {
-    /// Looks at what there is, if there is something, while the slot is held.
-    pub fn look_at_extra<T>(&self, look: impl FnOnce(Option<&Extra>) -> T) -> T {
-        let _held = self.hold();
-        // SAFETY: null or a box, which nobody changes or frees now.
-        look(unsafe { self.extra.load(Acquire).as_ref() })
-    }
-
-    /// Changes what there is while the slot is held. To be called by the slot's thread; not by what is called.
-    pub fn change_extra<T>(&self, change: impl FnOnce(&mut Extra) -> T) -> T {
-        let _held = self.hold();
-        let mut pointer = self.extra.load(Acquire);
-        if pointer.is_null() {
-            pointer = Box::into_raw(Box::default());
-            self.extra.store(pointer, Release);
-        }
-        // SAFETY: a box, which nobody else looks at now.
-        change(unsafe { &mut *pointer })
-    }
-
-    /// Takes away what the slot had beside itself.
-    pub fn take_extra(&self) -> Option<Box<Extra>> {
-        let _held = self.hold();
-        let pointer = self.extra.swap(core::ptr::null_mut(), AcqRel);
-        // SAFETY: a box that was leaked by `change_extra`.
-        (!pointer.is_null()).then(|| unsafe { Box::from_raw(pointer) })
-    }
 }

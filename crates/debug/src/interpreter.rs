@@ -1,14 +1,18 @@
 //! Which interpreter runs: what is open, found or set belongs to one of them.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::*};
 
-use crate::layers;
+use crate::host::Host;
 
 /// More than one interpreter has loaded extensions in debug mode. As long as there is but one, nobody has to ask.
 static ARE_SEVERAL: AtomicBool = AtomicBool::new(false);
 
 /// One more than the number of the first one. 0 before there is one.
 static FIRST: AtomicU32 = AtomicU32::new(0);
+
+/// Of the first one, which serves all of them.
+static HOST: AtomicPtr<Host> = AtomicPtr::new(null_mut());
 
 /// Interpreters by number. That far they are told apart; no process has had so many.
 const MOST: usize = u16::MAX as usize;
@@ -21,9 +25,14 @@ fn number_of(told: usize) -> u16 {
     }
 }
 
-/// Extensions are loaded by an interpreter, as the host calls it.
-pub fn note(told: usize) -> u16 {
-    let number = number_of(told);
+/// Extensions are loaded by the current interpreter. Gives its number.
+///
+/// # Safety
+/// The caller holds it.
+pub unsafe fn note(host: &'static Host) -> u16 {
+    _ = HOST.compare_exchange(null_mut(), core::ptr::from_ref(host).cast_mut(), AcqRel, Relaxed);
+    // SAFETY: as this function's.
+    let number = number_of(unsafe { (host.interpreter)() });
     let marked = u32::from(number) + 1;
     let first = FIRST.compare_exchange(0, marked, AcqRel, Acquire).unwrap_or_else(|first| first);
     if first != 0 && first != marked {
@@ -39,7 +48,9 @@ pub fn are_several() -> bool {
 
 /// The one that the calling thread holds, or the first one.
 pub fn here() -> u16 {
-    let host = if are_several() { layers().first().map(|layer| layer.host) } else { None };
-    // SAFETY: asks about the thread, and needs nothing.
-    number_of(host.map_or(0, |host| unsafe { (host.interpreter)() }))
+    if !are_several() {
+        return number_of(0);
+    }
+    // SAFETY: where there are several, there is a host, which stays. It asks about the thread, and needs nothing.
+    number_of(unsafe { HOST.load(Acquire).as_ref().map_or(0, |host| (host.interpreter)()) })
 }

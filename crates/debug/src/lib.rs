@@ -21,130 +21,68 @@
 mod autogen_functions;
 mod autogen_misuses;
 
+mod action;
+mod arguments;
 mod buffers;
 mod call;
+mod callback;
 mod callers;
+mod closed;
+mod deferred;
 mod enter;
+mod entering;
 mod extra;
+#[cfg(unix)]
 mod fault;
+#[cfg(unix)]
+mod fault_report;
 mod fields;
 mod functions;
 mod hash;
+mod host;
 pub mod inspect;
 mod interpreter;
+mod known_types;
+mod layer;
+mod leak;
+mod limits;
+mod loaded;
 mod memory;
+mod open_buffers;
 pub mod policy;
 pub mod report;
+mod seen;
 mod sites;
 mod slot;
-mod structs;
-mod summary;
 mod thread;
 mod trouble;
+mod type_slots;
+mod types;
 
-use core::ffi::{CStr, c_void};
+use core::ffi::CStr;
 use core::ptr::null_mut;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::Once;
 
 use hpy_abi::*;
-use hpy_layer::{fork, names};
+use hpy_layer::fork;
 
 hpy_layer::record_calls!();
 
+pub use action::Action;
 pub use autogen_misuses::Misuse;
-pub use structs::type_is_kept;
-pub use summary::{ROOM, Value};
+pub use callback::{Callback, set as set_callback};
+pub use host::{Host, ROOM, Value};
+pub use leak::{Leak, finish, leaks};
+pub use loaded::{loaded, names as loaded_names};
+pub use type_slots::type_is_kept;
 
+use layer::Layer;
 use slot::{Kind, Mark, NOBODY, Place};
-
-/// What debug mode asks of the interpreter beside the API.
-pub struct Host {
-    /// Appends type and repr of an object. Keeps a pending exception, and never fails.
-    pub describe: unsafe fn(object: HPy, text: &mut String),
-    /// The innermost line of Python that is running: `app.py:12 in main`. Keeps a pending exception.
-    pub python_place: unsafe fn() -> Option<String>,
-    /// Raises the exception for a misuse; one that is pending becomes its context.
-    pub raise: unsafe fn(identifier: &str, text: &str),
-    /// Whether threads run at the same time, because there is no GIL.
-    pub is_parallel: bool,
-    /// Whether the calling thread holds the interpreter.
-    pub holds_interpreter: unsafe fn() -> bool,
-    /// A number for the current interpreter.
-    pub interpreter: unsafe fn() -> usize,
-    /// The pending exception, as `ValueError: wrong`.
-    pub pending: unsafe fn() -> Option<String>,
-    /// Tells the user. Keeps a pending exception.
-    pub warn: unsafe fn(text: &str),
-    /// The same number for each handle to an object.
-    pub identity: unsafe fn(object: HPy) -> usize,
-    /// Which of these objects, given by their identities, have buffers that other objects of Python hold, such as memoryviews. Runs no code
-    /// of others, and keeps a pending exception.
-    pub holds_buffers: unsafe fn(objects: &[usize]) -> Vec<bool>,
-    /// Whether there is an object at this address. Looks carefully: it may be any number.
-    pub is_object: unsafe fn(address: isize) -> bool,
-    /// Watches whether the instances of a type that was made from legacy slots give it up, and calls `type_is_kept` if not.
-    pub watch_dealloc: unsafe fn(tp: HPy, legacy_slots: *const c_void),
-    /// Quickly: what tells the object's type from others, and what tells whether the place was given to another type since.
-    pub type_of: unsafe fn(object: HPy) -> (usize, usize),
-    /// The second of these, of a type itself. What is no type has some number, too.
-    pub type_mark: unsafe fn(tp: HPy) -> usize,
-    /// The name of an object's type, without its module, and whether `value_of` can say more.
-    pub type_name: unsafe fn(object: HPy) -> (String, bool),
-    /// Quickly: the value of an object of a simple type. Runs no code of others.
-    pub value_of: unsafe fn(object: HPy, value: &mut Value),
-}
 
 /// The functions that check.
 pub(crate) struct Debug;
 
-/// Debug mode over one context. Never freed.
-pub(crate) struct Layer {
-    pub inner: *mut HPyContext,
-    pub host: &'static Host,
-    /// How many layers lie over this one.
-    pub level: usize,
-    /// Whose context it lies over.
-    pub interpreter: u16,
-    /// With the constants, and without a frame.
-    table: HPyContext,
-    /// What binaries are initialised with.
-    outer: *mut HPyContext,
-}
-
-// SAFETY: written before it is published; contexts are shared by all threads anyway.
-unsafe impl Sync for Layer {}
-// SAFETY: as above.
-unsafe impl Send for Layer {}
-
 const NAME: &CStr = c"HPy Debug Mode ABI";
-
-impl Layer {
-    /// A copy of the table, for a new context.
-    pub fn table(&self) -> HPyContext {
-        // SAFETY: a context is plain words.
-        unsafe { core::ptr::read(&raw const self.table) }
-    }
-}
-
-static LAYERS: Mutex<Vec<&'static Layer>> = Mutex::new(Vec::new());
-
-pub(crate) fn layers() -> MutexGuard<'static, Vec<&'static Layer>> {
-    LAYERS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Layer {
-    /// The same for the interpreter that runs: a binary's trampolines have one context for all of them.
-    #[inline(always)]
-    pub fn here(&'static self) -> &'static Layer {
-        if interpreter::are_several() { self.of_interpreter(interpreter::here()) } else { self }
-    }
-
-    #[cold]
-    fn of_interpreter(&'static self, interpreter: u16) -> &'static Layer {
-        let is_it = |layer: &&&Layer| layer.interpreter == interpreter && layer.level == self.level;
-        layers().iter().find(is_it).copied().unwrap_or(self)
-    }
-}
 
 /// The context of debug mode over `inner`, for binaries (level 0) or for another layer (level 1). Null with MemoryError set if there is
 /// no memory for it.
@@ -154,13 +92,15 @@ impl Layer {
 pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize) -> *mut HPyContext {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        memory::install(inspect::fault);
+        // Elsewhere faults are not handled.
+        #[cfg(unix)]
+        fault::install(fault_report::fault);
         fork::register(&AT_FORK);
     });
     slot::PARALLEL.store(host.is_parallel, core::sync::atomic::Ordering::Relaxed);
     // SAFETY: as this function's.
-    let interpreter = interpreter::note(unsafe { (host.interpreter)() });
-    let mut layers = layers();
+    let interpreter = unsafe { interpreter::note(host) };
+    let mut layers = layer::all();
     if let Some(layer) = layers.iter().find(|layer| layer.inner == inner && layer.level == level) {
         return layer.outer;
     }
@@ -186,7 +126,7 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize)
 }
 
 static AT_FORK: fork::Handlers = fork::Handlers {
-    take: || [policy::locks(), inspect::locks(), summary::locks()].into_iter().flatten().collect(),
+    take: || [policy::locks(), deferred::locks(), closed::locks()].into_iter().flatten().collect(),
     child: || {
         thread::others_are_gone();
         slot::others_are_gone();
@@ -209,23 +149,4 @@ unsafe fn open_constants(layer: &mut Layer) -> bool {
         }
     }
     true
-}
-
-/// The names of modules that have been loaded.
-static LOADED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// Tells debug mode about a module that was made with one of its contexts, and whether its binary uses Python.h, too.
-///
-/// # Safety
-/// The definition is complete and stays.
-pub unsafe fn loaded(name: &str, definition: *mut HPyModuleDef, is_hybrid: bool) {
-    // SAFETY: as this function's.
-    unsafe {
-        names::register_definitions(name, (*definition).defines, is_hybrid);
-        fields::list_globals((*definition).globals);
-    }
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    if !loaded.iter().any(|known| known == name) {
-        loaded.push(name.to_owned());
-    }
 }

@@ -2,8 +2,8 @@
 //!
 //! On unix the same memory is mapped twice: writable for us, and read-only for extensions (the view). So making a copy
 //! is no system call, and closing one only if its pages become unreadable ([`Protection::Full`]) rather than
-//! overwritten ([`Protection::Poison`]). Elsewhere copies are on the heap, and always overwritten. `fault` has what the
-//! system does: the mappings, and the handler of faults on them.
+//! overwritten ([`Protection::Poison`]). Elsewhere copies are on the heap, and always overwritten. `pages` has the mappings, and
+//! [`fault`](crate::fault) the handler of faults on them.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
@@ -11,44 +11,22 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 mod arena;
 #[cfg(unix)]
 mod class;
+mod found;
 #[cfg(any(not(unix), test))]
 #[cfg_attr(unix, allow(dead_code))]
 mod heap;
+
+#[cfg(unix)]
+mod pages;
 
 #[cfg(unix)]
 use arena as backend;
 #[cfg(not(unix))]
 use heap as backend;
 
+pub use found::{Found, Protection};
 #[cfg(unix)]
-pub use crate::fault::install;
-
-/// There is no handler of faults here.
-#[cfg(not(unix))]
-pub fn install(_on_fault: unsafe fn(usize, Option<bool>, usize) -> !) {}
-
-/// What happens to a copy when its handle is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protection {
-    /// Its pages become unreadable: a system call.
-    Full,
-    /// It is filled with [`POISON`] up to its last NUL: cheap, and the fault is missed.
-    Poison,
-}
-
-/// What an address is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// In a copy (or beside it, in its pages) whose handle is open. `len` is without the NUL.
-    Open { start: usize, len: usize, tag: u64 },
-    /// The same of a copy that is closed, or freed and its pages not yet used again.
-    Closed { start: usize, len: usize, tag: u64 },
-    /// Nothing of ours.
-    Not,
-}
-
-/// No UTF-8: who makes a str of it gets an error.
-pub const POISON: u8 = 0xDD;
+pub use pages::zeroed;
 
 /// Copies `bytes` and puts a NUL behind them. Null if there is no memory for it.
 /// `tag` is the caller's; [`find`] returns it.
@@ -126,6 +104,7 @@ pub fn protection(site: usize) -> Protection {
 
 #[cfg(test)]
 mod tests {
+    use super::found::POISON;
     use super::*;
 
     /// The copy as extensions see it.

@@ -9,10 +9,11 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
+use crate::action::Action;
 use crate::autogen_misuses::Misuse;
 use crate::interpreter;
 use crate::report::Report;
-use hpy_layer::fork::Held;
+use hpy_layer::lock::Held;
 
 const GRAMMAR: &str = "HPY_DEBUG is a list, separated by commas, of: raise, abort, warn or ignore for all misuses; \
     D006=ACTION for one of them, also D006=collect; suppress=FUNCTION or suppress=FUNCTION:D006, where FUNCTION is \
@@ -20,33 +21,6 @@ const GRAMMAR: &str = "HPY_DEBUG is a list, separated by commas, of: raise, abor
 
 /// How many lines a summary has at most.
 const SUMMARY_LINES: usize = 50;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// An exception, at the latest when the extension's function returns.
-    Raise,
-    /// The end of the process.
-    Abort,
-    /// The report on stderr.
-    Warn,
-    /// Told at exit, or when asked for.
-    Collect,
-    Ignore,
-}
-
-impl Action {
-    const NAMES: [(&str, Action); 5] = [
-        ("raise", Action::Raise),
-        ("abort", Action::Abort),
-        ("warn", Action::Warn),
-        ("ignore", Action::Ignore),
-        ("collect", Action::Collect),
-    ];
-
-    fn named(name: &str) -> Option<Action> {
-        Self::NAMES.into_iter().find_map(|(known, action)| known.eq_ignore_ascii_case(name).then_some(action))
-    }
-}
 
 /// The misuse with an identifier as `HPY-D006` or `D006`.
 fn misuse_named(name: &str) -> Option<Misuse> {

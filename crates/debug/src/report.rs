@@ -4,9 +4,9 @@ use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
+use crate::action::Action;
 use crate::autogen_misuses::Misuse;
 use crate::interpreter;
-use crate::policy::Action;
 use hpy_layer::place::{self, Place};
 
 /// The width of the labels, with the space behind them.

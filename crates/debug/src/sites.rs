@@ -4,30 +4,16 @@
 //! so the struct that it asks for there is the type's. Once the structs of two types are known, asking for that of one with an
 //! instance of the other, where neither derives from the other, is a mistake that no shape gives away.
 
-use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering::*;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::call::Call;
 use crate::hash::{Map, Set};
+use crate::known_types;
 use crate::slot::{ARGUMENT, Kind, Slot};
-use crate::structs::{self, Type};
+use crate::types::Type;
 use hpy_layer::place;
-
-/// A place in C with a type that is fine there.
-type Pair = (usize, usize);
-
-const PAIRS: usize = 256;
-
-/// Pairs that need no second look, of one thread.
-pub struct Seen(UnsafeCell<Box<[Pair; PAIRS]>>);
-
-impl Default for Seen {
-    fn default() -> Seen {
-        Seen(UnsafeCell::new(Box::new([(0, 0); PAIRS])))
-    }
-}
 
 /// How often a pair is looked at that nothing is known about.
 const PATIENCE: u32 = 100;
@@ -52,14 +38,12 @@ static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 #[inline(always)]
 pub fn check(call: Call, slot: &Slot, of: &'static Type) -> Option<String> {
     let pair = (call.frame.ip.load(Relaxed), core::ptr::from_ref(of).addr());
-    // SAFETY: the pairs are the thread's own.
-    let place = unsafe { &mut (&mut *call.thread.sites.0.get())[(pair.0 ^ pair.1 >> 4) % PAIRS] };
-    if *place == pair {
+    if call.thread.seen.has(pair) {
         return None;
     }
     let (decided, name) = look(call, slot, of, pair.0);
     if decided && name.is_none() {
-        *place = pair;
+        call.thread.seen.add(pair);
     }
     name
 }
@@ -112,7 +96,7 @@ fn is_foreign_by_name(known: &mut Known, asked: usize, of: &'static Type, ip: us
     let Some((name, _)) = known.numbers.iter().find(|(_, number)| **number == asked) else { return false };
     let name = name.split(' ').next().unwrap_or_default();
     let own = of.short_name();
-    if name == own || !structs::is_of_stranger(name, of) {
+    if name == own || !known_types::is_of_stranger(name, of) {
         return false;
     }
     *known.helpers.entry(own.to_owned()).or_insert_with(|| place::binary_contains(ip, &format!("{own}_AsStruct\0")))

@@ -8,6 +8,8 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Mutex, PoisonError};
 
+use crate::extra::Extra;
+
 /// What a slot stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -61,7 +63,7 @@ pub struct Slot {
     /// The inner context's value; kept when closed, until the slot is used again.
     pub inner: AtomicIsize,
     /// More about it, if there is more: see `Extra`.
-    pub extra: AtomicPtr<crate::extra::Extra>,
+    pub extra: AtomicPtr<Extra>,
     /// Where it was opened: the address in the lower 48 bits, who did it above.
     opened: AtomicU64,
     closed: AtomicU64,
@@ -71,7 +73,7 @@ pub struct Slot {
     pub opener: AtomicU32,
     /// The one it was closed in.
     pub closer: AtomicU32,
-    /// Where `summary` has taken down what the object was.
+    /// Where `closed` has taken down what the object was.
     pub tale: AtomicU32,
     /// 1 while it is held: see [`Slot::hold`].
     held: AtomicU32,
@@ -317,6 +319,35 @@ pub fn others_are_gone() {
 /// All slots there are.
 pub fn all() -> impl Iterator<Item = (u32, &'static Slot)> {
     (0..USED.load(Relaxed) as u32).filter_map(|index| get(index).map(|slot| (index, slot)))
+}
+
+impl Slot {
+    /// Looks at what there is, if there is something, while the slot is held.
+    pub fn look_at_extra<T>(&self, look: impl FnOnce(Option<&Extra>) -> T) -> T {
+        let _held = self.hold();
+        // SAFETY: null or a box, which nobody changes or frees now.
+        look(unsafe { self.extra.load(Acquire).as_ref() })
+    }
+
+    /// Changes what there is while the slot is held. To be called by the slot's thread; not by what is called.
+    pub fn change_extra<T>(&self, change: impl FnOnce(&mut Extra) -> T) -> T {
+        let _held = self.hold();
+        let mut pointer = self.extra.load(Acquire);
+        if pointer.is_null() {
+            pointer = Box::into_raw(Box::default());
+            self.extra.store(pointer, Release);
+        }
+        // SAFETY: a box, which nobody else looks at now.
+        change(unsafe { &mut *pointer })
+    }
+
+    /// Takes away what the slot had beside itself.
+    pub fn take_extra(&self) -> Option<Box<Extra>> {
+        let _held = self.hold();
+        let pointer = self.extra.swap(core::ptr::null_mut(), AcqRel);
+        // SAFETY: a box that was leaked by `change_extra`.
+        (!pointer.is_null()).then(|| unsafe { Box::from_raw(pointer) })
+    }
 }
 
 #[cfg(test)]

@@ -12,14 +12,14 @@ use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
 
-use crate::Layer;
 use crate::callers::Callers;
+use crate::closed::Tales;
 use crate::extra::Extra;
+use crate::layer::Layer;
 use crate::report::Report;
-use crate::sites::Seen;
+use crate::seen::Seen;
 use crate::slot::{self, Kind, Mark, NOBODY, Place, Slot, Token};
-use crate::summary::Tales;
-use crate::{inspect, interpreter, memory};
+use crate::{interpreter, limits, memory};
 use hpy_layer::idle::{Idle, Link};
 use hpy_layer::names::Function;
 use hpy_layer::owner::owner;
@@ -171,7 +171,7 @@ pub struct Thread {
     /// What objects were when their handles were closed.
     pub tales: UnsafeCell<Tales>,
     /// Where structs have been asked for that were the right ones.
-    pub sites: Seen,
+    pub seen: Seen,
     pub callers: Callers,
     /// The function that is running and may call nothing of the API; 0 for none.
     pub forbidding: Cell<usize>,
@@ -323,7 +323,7 @@ impl Thread {
                 spare: UnsafeCell::default(),
                 clock: Cell::new(0),
                 tales: UnsafeCell::default(),
-                sites: Seen::default(),
+                seen: Seen::default(),
                 callers: Callers::default(),
                 forbidding: Cell::new(0),
                 deferred: Mutex::default(),
@@ -337,6 +337,13 @@ impl Thread {
         let _ = HERE.try_with(|here| here.set(thread));
         let _ = GUARD.try_with(|guard| guard.set(Some(Guard(thread))));
         thread
+    }
+
+    /// What the object of a closed handle was, in words, if the calling thread is the one that closed it and it is not too long ago.
+    pub fn object_of_closed(slot: &Slot) -> Option<String> {
+        let thread = Thread::known().filter(|thread| slot.state().thread == thread.id)?;
+        // SAFETY: the tales are the thread's own.
+        unsafe { (&*thread.tales.get()).of_closed(slot) }
     }
 
     #[inline(always)]
@@ -545,7 +552,7 @@ impl Thread {
         if size == 0 {
             return;
         }
-        let limit = inspect::RAW_DATA_LIMIT.load(Relaxed);
+        let limit = limits::RAW_DATA_LIMIT.load(Relaxed);
         // Short copies take a page each, which is no reason to keep only few of them.
         if memory::retained() + size > limit || memory::held() > limit.max(HELD_LIMIT) {
             for (pointer, _) in slot.change_extra(|extra| core::mem::take(&mut extra.copies)) {

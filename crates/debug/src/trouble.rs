@@ -5,17 +5,19 @@ use core::sync::atomic::Ordering::*;
 
 use hpy_abi::*;
 
+use crate::action::Action;
 use crate::autogen_misuses::Misuse;
-use crate::call::Call;
+use crate::call::{self, Call, name_of, parameter};
 use crate::extra::Trace;
-use crate::policy::{self, Action};
+use crate::layer::Layer;
+use crate::policy;
 use crate::report::{self, Event, Report};
 use crate::slot::{self, ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
 use crate::thread::{FORBIDDEN, Frame, LEFT, TRAVERSING, Thread};
-use crate::{Layer, call, inspect};
+use crate::{callback, deferred};
 use hpy_layer::entry::KEYWORDS;
+use hpy_layer::names;
 use hpy_layer::place;
-use hpy_layer::{MEMBERS, names};
 
 /// How many frames a report shows of the C stack.
 const STACK: usize = 16;
@@ -55,12 +57,11 @@ pub struct Trouble<'a> {
 }
 
 /// The parameter's name, or what stands for it.
-pub fn parameter(function: u16, position: usize) -> &'static str {
-    MEMBERS.get(usize::from(function)).and_then(|function| function.params.get(position)).copied().unwrap_or("")
-}
-
-pub fn name_of(function: u16) -> &'static str {
-    MEMBERS.get(usize::from(function)).map_or("", |function| function.name)
+impl Call {
+    #[cold]
+    pub fn trouble(self, misuse: Misuse, detail: String) -> Trouble<'static> {
+        Trouble::in_call(&self, misuse, detail)
+    }
 }
 
 impl<'a> Trouble<'a> {
@@ -159,7 +160,7 @@ impl<'a> Trouble<'a> {
         }
         // SAFETY: as this function's.
         unsafe {
-            let mut object = inspect::object_of(self.layer, slot);
+            let mut object = self.layer.object_of(slot);
             if object.is_null() && call::is_alive(slot) {
                 object = ((*inner).ctx_Dup)(inner, HPy { _i: slot.inner.load(Relaxed) });
             }
@@ -195,7 +196,7 @@ impl<'a> Trouble<'a> {
             if matches!(state.kind, Kind::Handle | Kind::Argument | Kind::Constant) {
                 // SAFETY: `python` says that the thread may run Python code.
                 let described = if python { unsafe { self.describe(slot) } } else { None };
-                self.report.object = described.or_else(|| crate::summary::of_closed(slot));
+                self.report.object = described.or_else(|| Thread::object_of_closed(slot));
             }
         }
         // SAFETY: the thread holds the interpreter.
@@ -213,8 +214,8 @@ impl<'a> Trouble<'a> {
         self.report.ip = place::authors(self.report.ip, &self.report.stack);
         // SAFETY: the thread may run Python code; the inner context is of its interpreter.
         unsafe {
-            if python && let Some(callback) = inspect::callback_for(self.layer.inner, self.report.misuse) {
-                inspect::call(self.layer.inner, callback);
+            if python && let Some(callback) = callback::for_misuse(self.layer.inner, self.report.misuse) {
+                callback::call(self.layer.inner, callback);
                 return Next::GoOnAnyhow;
             }
         }
@@ -271,7 +272,7 @@ impl<'a> Trouble<'a> {
                 thread.flags.fetch_or(crate::thread::PENDING, Relaxed);
                 thread.deferred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(self.report);
             }
-            None => inspect::defer(self.report),
+            None => deferred::push(self.report),
         }
     }
 }

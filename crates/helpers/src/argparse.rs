@@ -10,7 +10,7 @@ use hpy_abi::{HPy, HPyContext, HPyTracker};
 
 use crate::context::{Context, Owned, Raised, is_success};
 use crate::cstr::Reader;
-use crate::message::Message;
+use crate::message::{Message, ends};
 use crate::units::{self, is_unit};
 use crate::utf8;
 
@@ -63,11 +63,6 @@ fn no_format(context: Context, function: &CStr) -> Raised {
     message.push(function.to_bytes());
     message.push(b" got NULL as format");
     context.raise_message(context.system_error(), message)
-}
-
-/// Whether the units end at this byte: what follows is for error messages.
-pub fn ends(byte: u8) -> bool {
-    matches!(byte, 0 | b':' | b';')
 }
 
 /// Counts units, as long as each is one, and `reached` holds for its index and whether it is optional. What `is_mark`

@@ -6,8 +6,10 @@ use core::ptr::null_mut;
 use hpy_abi::runtime::Global;
 use hpy_abi::{HPy, HPyContext, HPyField, HPyFunc_traverseproc, HPyGlobal, HPyModuleDef, HPyTracker};
 use hpy_cpython::handle::{to_handle, to_object};
-use hpy_cpython::module::{Gil, Result, Start};
-use hpy_cpython::{CPython, context, global, interpreters, lock, module, traverse_from_trampoline};
+use hpy_cpython::module::{Gil, Start};
+use hpy_cpython::raised::Result;
+use hpy_cpython::trampoline::traverse_from_trampoline;
+use hpy_cpython::{CPython, context, global, interpreters, lock, module};
 use pyo3_ffi::{PyModule_GetDef, PyModuleDef, PyModuleDef_Init, PyObject, visitproc};
 
 use crate::modes;

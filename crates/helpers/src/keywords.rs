@@ -5,10 +5,10 @@ use core::mem::MaybeUninit;
 
 use hpy_abi::{HPy, HPyContext, HPyShortcuts, HPyTracker};
 
-use crate::argparse::{Argument, Parser, ends};
+use crate::argparse::{Argument, Parser};
 use crate::context::{Context, Owned, Raised, is_success};
 use crate::cstr::Reader;
-use crate::message::Message;
+use crate::message::{Message, ends};
 use crate::shortcuts::Shortcuts;
 use crate::units;
 

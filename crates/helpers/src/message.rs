@@ -2,9 +2,13 @@
 
 use core::ffi::c_char;
 
-use crate::argparse::ends;
 use crate::cstr::Reader;
 use crate::utf8;
+
+/// Whether the units end at this byte: what follows is for error messages.
+pub fn ends(byte: u8) -> bool {
+    matches!(byte, 0 | b':' | b';')
+}
 
 /// Room for the text, the NUL included. It is that of 0.9, which users see when a text is longer.
 const ROOM: usize = 512;

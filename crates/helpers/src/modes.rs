@@ -2,7 +2,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use hpy_cpython::module::{PythonError, Result};
+use hpy_cpython::raised::{PythonError, Result};
 use pyo3_ffi::{PyErr_WarnFormat, PyExc_RuntimeWarning};
 
 unsafe extern "C" {

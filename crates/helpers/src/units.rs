@@ -2,10 +2,9 @@
 
 use core::ffi::CStr;
 
-use crate::argparse::ends;
 use crate::context::{Context, Raised};
 use crate::cstr::Reader;
-use crate::message::Message;
+use crate::message::{Message, ends};
 
 pub fn is_unit(byte: u8) -> bool {
     matches!(

@@ -3,11 +3,9 @@
 //! Most locks are taken by threads that hold the interpreter, of which there is one, the one that forks. Those that are taken without it
 //! are listed here and by the layers. All of them are taken before a fork, and let go after it on both sides.
 
-use core::any::Any;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A lock, or several, until this is dropped.
-pub type Held = Box<dyn Any>;
+use crate::lock::Held;
 
 /// What has to be done for a layer.
 pub struct Handlers {
@@ -38,7 +36,8 @@ pub fn register(new: &'static Handlers) {
 mod system {
     use std::cell::RefCell;
 
-    use super::{Handlers, Held, handlers};
+    use super::{Handlers, handlers};
+    use crate::lock::Held;
     use crate::{names, place};
 
     thread_local! {

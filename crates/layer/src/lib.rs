@@ -18,6 +18,7 @@ mod autogen_members;
 pub mod entry;
 pub mod fork;
 pub mod idle;
+pub mod lock;
 pub mod names;
 pub mod owner;
 pub mod place;

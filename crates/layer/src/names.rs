@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use hpy_abi::*;
 
-use crate::fork::Held;
+use crate::lock::Held;
 use crate::place;
 
 /// A function of an extension that Python calls. Never freed.

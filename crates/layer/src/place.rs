@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError, TryLockResult};
 use std::time::Duration;
 
-use crate::fork::Held;
+use crate::lock::Held;
 
 /// How far behind the start of a function known by [`register`] an address may be to be taken for a part of it.
 const REACH: usize = 64 * 1024;

@@ -2,10 +2,11 @@
 
 use core::ptr::null_mut;
 
-use hpy_cpython::module::{PythonError, Result};
+use hpy_cpython::raised::{PythonError, Result};
 use pyo3_ffi::*;
 
-use crate::load::{keywords, load_file};
+use crate::binding::keywords;
+use crate::load::load_file;
 use crate::mode::{self, Mode};
 use crate::owned::Owned;
 use crate::refusal;

@@ -1,19 +1,19 @@
 //! CPython without the GIL: what binaries are given there that have declared that they need none, and what is done for the others.
 
-use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use core::mem::size_of;
 use core::ptr::null_mut;
 
 use hpy_abi::*;
-use hpy_cpython::context::is_universal;
 use hpy_cpython::handle::{to_handle, to_object};
-use hpy_cpython::module::{self, Result};
+use hpy_cpython::module;
+use hpy_cpython::raised::Result;
+use hpy_cpython::table::is_universal;
 use hpy_cpython::{global, lock};
 use hpy_debug::inspect;
 use pyo3_ffi::*;
 
-use crate::Static;
+use crate::binding::Static;
 use crate::interpreter::holds_interpreter;
 use crate::owned::Owned;
 
@@ -56,14 +56,14 @@ unsafe fn turn_gil_on(name: *mut PyObject) -> Result<()> {
 }
 
 /// A module that does not say that it needs no GIL. Nothing else is in it.
-static WITHOUT_DECLARATION: Static<PyModuleDef> = Static(UnsafeCell::new(module::empty(c"_loaded_by_hpy".as_ptr())));
+static WITHOUT_DECLARATION: Static<PyModuleDef> = Static::new(module::empty(c"_loaded_by_hpy".as_ptr()));
 
 /// What `hpy._gil` imports.
 #[allow(non_snake_case)]
 #[unsafe(no_mangle)]
 pub extern "C" fn PyInit__loaded_by_hpy() -> *mut PyObject {
     // SAFETY: the definition is static, and CPython holds the interpreter here.
-    unsafe { PyModuleDef_Init(WITHOUT_DECLARATION.0.get()) }
+    unsafe { PyModuleDef_Init(WITHOUT_DECLARATION.get()) }
 }
 
 static THREADING: HPyThreading =

@@ -4,8 +4,9 @@ use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
 
 use hpy_abi::{HPyModuleDef, HPyModuleEntry, IMPORT_ATTRIBUTE, IMPORT_CAPSULE, ImportEntry};
-use hpy_cpython::lasting::{Entry, Lasting, zeroed};
-use hpy_cpython::module::{self, Gil, Result};
+use hpy_cpython::append_only::{AppendOnly, Link, zeroed};
+use hpy_cpython::module::{self, Gil};
+use hpy_cpython::raised::Result;
 use pyo3_ffi::*;
 
 use crate::binding::{error, none, set_attribute};
@@ -23,13 +24,13 @@ struct Imported {
 }
 
 // SAFETY: the link comes first.
-unsafe impl Entry for Imported {
+unsafe impl Link for Imported {
     fn is_same(&self, other: &Imported) -> bool {
         self.entry == other.entry
     }
 }
 
-static IMPORTED: Lasting<Imported> = Lasting::new();
+static IMPORTED: AppendOnly<Imported> = AppendOnly::new();
 
 /// Puts the function where binaries look for it.
 ///

@@ -2,7 +2,7 @@
 
 use core::ptr::null_mut;
 
-use hpy_cpython::module::{PythonError, Result};
+use hpy_cpython::raised::{PythonError, Result};
 use object::read::elf::{ElfFile32, ElfFile64, FileHeader, SectionHeader};
 use object::read::{ExportTarget, NameOrOrdinal, Object, ObjectSection, ObjectSymbol};
 use object::{Architecture, BinaryFormat, Endianness, File, FileKind, elf};

@@ -25,29 +25,17 @@ mod mode;
 mod owned;
 mod refusal;
 mod trace;
+mod version;
 
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr::null_mut;
 
+use hpy_cpython::raised::{PythonError, Result};
 use pyo3_ffi::*;
 
-use crate::binding::entry;
+use crate::binding::{KEYWORDS, Static, entry, method, python_function};
 use crate::owned::Owned;
-
-/// The package's version and the revision it was built from.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-const REVISION: &str = env!("HPY_GIT_REVISION");
-
-/// Wraps a function that returns `Result` for CPython, which wants null for an error.
-macro_rules! python_function {
-    ($name:ident => $function:path) => {
-        unsafe extern "C" fn $name(module: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
-            // SAFETY: CPython passes the module, a tuple, and a dict or null.
-            unsafe { $function(module, args, kwargs) }.map_or(null_mut(), Owned::into_raw)
-        }
-    };
-}
-pub(crate) use python_function;
+use crate::version::{REVISION, VERSION};
 
 python_function!(py_load => load::load);
 python_function!(py_load_bootstrap => bootstrap::load_bootstrap);
@@ -72,19 +60,7 @@ attributes that an imported module has.";
 
 const GET_VERSION_DOC: &CStr = c"get_version()\n--\n\nReturn (version, git revision), both str.";
 
-const fn method(name: &'static CStr, function: PyMethodDefPointer, flags: c_int, doc: &'static CStr) -> PyMethodDef {
-    PyMethodDef { ml_name: name.as_ptr(), ml_meth: function, ml_flags: flags, ml_doc: doc.as_ptr() }
-}
-
-const KEYWORDS: c_int = METH_VARARGS | METH_KEYWORDS;
-
-/// CPython writes to none of this but the definition's head, and to that under its own lock.
-struct Static<T>(core::cell::UnsafeCell<T>);
-
-// SAFETY: see above.
-unsafe impl<T> Sync for Static<T> {}
-
-static METHODS: Static<[PyMethodDef; 5]> = Static(core::cell::UnsafeCell::new([
+static METHODS: Static<[PyMethodDef; 5]> = Static::new([
     method(c"load", PyMethodDefPointer { PyCFunctionWithKeywords: py_load }, KEYWORDS, LOAD_DOC),
     method(
         c"_load_bootstrap",
@@ -100,26 +76,26 @@ static METHODS: Static<[PyMethodDef; 5]> = Static(core::cell::UnsafeCell::new([
         c"_inspect(data)\n--\n\nReturn what the tables of a binary, given as bytes, say of it. Raises ValueError for what is none."
     ),
     PyMethodDef::zeroed(),
-]));
+]);
 
-static SLOTS: Static<[PyModuleDef_Slot; if cfg!(Py_3_13) { 3 } else { 2 }]> = Static(core::cell::UnsafeCell::new([
+static SLOTS: Static<[PyModuleDef_Slot; if cfg!(Py_3_13) { 3 } else { 2 }]> = Static::new([
     PyModuleDef_Slot { slot: Py_mod_exec, value: exec as *mut c_void },
     #[cfg(Py_3_13)]
     PyModuleDef_Slot { slot: Py_mod_gil, value: Py_MOD_GIL_NOT_USED },
     PyModuleDef_Slot { slot: 0, value: null_mut() },
-]));
+]);
 
-static DEFINITION: Static<PyModuleDef> = Static(core::cell::UnsafeCell::new(PyModuleDef {
+static DEFINITION: Static<PyModuleDef> = Static::new(PyModuleDef {
     m_base: PyModuleDef_HEAD_INIT,
     m_name: c"hpy.universal".as_ptr(),
     m_doc: c"The HPy runtime for CPython: loads HPy's universal and hybrid binaries.".as_ptr(),
     m_size: 0,
-    m_methods: METHODS.0.get().cast(),
-    m_slots: SLOTS.0.get().cast(),
+    m_methods: METHODS.get().cast(),
+    m_slots: SLOTS.get().cast(),
     m_traverse: None,
     m_clear: None,
     m_free: None,
-}));
+});
 
 unsafe extern "C" fn exec(module: *mut PyObject) -> c_int {
     // SAFETY: CPython passes the new module and holds the interpreter.
@@ -127,18 +103,18 @@ unsafe extern "C" fn exec(module: *mut PyObject) -> c_int {
     if result.is_ok() { 0 } else { -1 }
 }
 
-unsafe fn add_names(module: *mut PyObject) -> hpy_cpython::module::Result<()> {
+unsafe fn add_names(module: *mut PyObject) -> Result<()> {
     // SAFETY: the module is alive, and the names are NUL-terminated.
     unsafe {
         hpy_cpython::interpreters::refuse_own_gil()?;
         for (name, mode) in mode::NAMES {
             if PyModule_AddIntConstant(module, name.as_ptr(), mode.number().into()) < 0 {
-                return Err(hpy_cpython::module::PythonError);
+                return Err(PythonError);
             }
         }
         let error = refusal::load_error_type()?;
         if PyObject_SetAttrString(module, refusal::LOAD_ERROR.as_ptr(), error.as_ptr()) < 0 {
-            return Err(hpy_cpython::module::PythonError);
+            return Err(PythonError);
         }
         import::add_to(module)?;
         debug::add_to(module)?;
@@ -151,5 +127,5 @@ unsafe fn add_names(module: *mut PyObject) -> hpy_cpython::module::Result<()> {
 #[unsafe(no_mangle)]
 pub extern "C" fn PyInit_universal() -> *mut PyObject {
     // SAFETY: the definition is static, and CPython holds the interpreter here.
-    unsafe { PyModuleDef_Init(DEFINITION.0.get()) }
+    unsafe { PyModuleDef_Init(DEFINITION.get()) }
 }

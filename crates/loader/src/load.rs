@@ -4,29 +4,26 @@ use core::ffi::{CStr, c_int};
 use core::mem::ManuallyDrop;
 use core::ptr::null_mut;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hpy_abi::{ABI_VERSION, ABI_VERSION_MINOR, HPyContext, HPyModuleDef, SetShortcuts};
-use hpy_cpython::module::{self, Gil, PythonError, Result};
+use hpy_cpython::module::{self, Gil};
+use hpy_cpython::raised::{PythonError, Result};
 use hpy_cpython::shortcuts;
 use libloading::Library;
 use pyo3_ffi::*;
 
+use crate::binding::{file_path, keywords};
 #[cfg(Py_GIL_DISABLED)]
 use crate::free_threading;
 use crate::mode::Mode;
 use crate::owned::Owned;
 use crate::refusal::{self, Refusal};
-use crate::{VERSION, binary, debug, trace};
+use crate::version::VERSION;
+use crate::{binary, debug, trace};
 
 /// What the system says when it says nothing.
 const NO_MESSAGE: &str = "no error message provided by the system";
-
-/// Lists of parameter names as CPython wants them.
-macro_rules! keywords {
-    ($($name:literal),*) => { [$($name.as_ptr().cast_mut(),)* core::ptr::null_mut::<core::ffi::c_char>()] };
-}
-pub(crate) use keywords;
 
 /// `load(name, path, spec, debug=False, mode=-1)`
 ///
@@ -108,7 +105,7 @@ pub unsafe fn tell_shortcuts(set_shortcuts: Option<SetShortcuts>) -> Result<()> 
     if let Some(set_shortcuts) = set_shortcuts {
         // SAFETY: as this function's.
         unsafe {
-            if let Some(shortcuts) = shortcuts::of(hpy_cpython::context::main_universal()) {
+            if let Some(shortcuts) = shortcuts::of(hpy_cpython::table::main_universal()) {
                 set_shortcuts(shortcuts);
             }
         }
@@ -156,25 +153,6 @@ unsafe fn short_name(name: *mut PyObject) -> Result<String> {
         };
         drop(ascii);
         Ok(last.replace('-', "_"))
-    }
-}
-
-/// The path as the system sees it. Accepts what `os.fspath` does.
-pub unsafe fn file_path(path: *mut PyObject) -> Result<PathBuf> {
-    let mut bytes = null_mut::<PyObject>();
-    // SAFETY: the converter makes a bytes object without NUL inside, or raises.
-    unsafe {
-        if PyUnicode_FSConverter(path, (&raw mut bytes).cast()) == 0 {
-            return Err(PythonError);
-        }
-        let bytes = Owned::new(bytes)?;
-        let text = CStr::from_ptr(PyBytes_AS_STRING(bytes.as_ptr())).to_bytes();
-        #[cfg(unix)]
-        let path = PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(text));
-        // On Windows these bytes are UTF-8, with lone surrogates that no file name of ours has.
-        #[cfg(not(unix))]
-        let path = PathBuf::from(String::from_utf8_lossy(text).into_owned());
-        Ok(path)
     }
 }
 

@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 use hpy_cpython::handle::new_ref;
-use hpy_cpython::module::{PythonError, Result};
+use hpy_cpython::raised::{PythonError, Result};
 use pyo3_ffi::*;
 
 /// Only lives while the interpreter is held: whoever makes one holds it.

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::ptr::null_mut;
 
-use hpy_cpython::module::{PythonError, Result};
+use hpy_cpython::raised::{PythonError, Result};
 use pyo3_ffi::*;
 
 use crate::owned::Owned;

@@ -6,9 +6,10 @@ use core::sync::atomic::Ordering::*;
 use hpy_abi::*;
 use hpy_layer::{names, place};
 
+use crate::clock::Moment;
 use crate::hooks::{self, Which};
 use crate::node::{Details, Key, Node};
-use crate::thread::{Frame, Moment, Thread};
+use crate::thread::{Frame, Thread};
 use crate::timeline;
 
 /// How many frames of the C stack are kept of a place, to find the author's line if the API is called by a helper.

@@ -31,3 +31,19 @@ pub fn frequency() -> u64 {
     let ticks_per_second = u128::from(many) * 1_000_000_000 / u128::from(nanoseconds(many).max(1));
     u64::try_from(ticks_per_second).unwrap_or(u64::MAX).min(1_000_000_000)
 }
+
+/// A time on a thread, in ticks.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    pub now: u64,
+    /// How many of them were nobody's.
+    pub lost: u64,
+}
+
+impl Moment {
+    /// The ticks since another one that count.
+    #[inline(always)]
+    pub fn since(self, earlier: Moment) -> u64 {
+        self.now.saturating_sub(earlier.now).saturating_sub(self.lost - earlier.lost)
+    }
+}

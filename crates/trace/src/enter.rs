@@ -8,9 +8,11 @@ use hpy_abi::*;
 use hpy_layer::entry::{self, Entry as _, Number, Request, Requests};
 use hpy_layer::{entry_of, names};
 
+use crate::clock::Moment;
+use crate::layer::Layer;
 use crate::node::{Details, Key, Node};
-use crate::thread::{Frame, Moment, Thread};
-use crate::{Layer, node, timeline};
+use crate::thread::{Frame, Thread};
+use crate::{node, timeline};
 
 /// Trace mode is the outermost layer: what others do is not the extension's doing.
 const LEVEL: usize = 0;

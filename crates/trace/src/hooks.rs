@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use hpy_abi::{HPy, HPyContext};
 use hpy_layer::{MEMBERS, member};
 
-use crate::Layer;
+use crate::layer::Layer;
 use crate::thread::Thread;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

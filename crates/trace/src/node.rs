@@ -8,8 +8,8 @@ use core::cell::{Cell, UnsafeCell};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
 
-use crate::thread::Moment;
-use crate::{Line, Site};
+use crate::clock::Moment;
+use crate::host::{Line, Site};
 
 /// What is called, and from where.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use hpy_layer::{MEMBERS, names, place};
 use serde::Serialize;
 
+use crate::clock;
+use crate::host::Line;
 use crate::node::{Node, What};
 use crate::thread::{self, Thread};
-use crate::{Line, clock};
 
 /// Calls of one function from one place. Times are in nanoseconds.
 #[derive(Serialize, Default, Debug)]

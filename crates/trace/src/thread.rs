@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
-use hpy_layer::fork::Held;
 use hpy_layer::idle::{Idle, Link};
+use hpy_layer::lock::Held;
 use hpy_layer::owner::owner;
 
+use crate::clock::{self, Moment};
+use crate::event::Event;
+use crate::layer::Layer;
 use crate::node::Node;
-use crate::timeline::Event;
-use crate::{Layer, clock};
 
 /// What a context of ours points to.
 #[repr(C)]
@@ -23,7 +24,7 @@ pub struct Frame {
     pub inner: *mut HPyContext,
     /// Where a layer below wants to know that address. Null over a runtime.
     pub inner_ip: *const AtomicUsize,
-    pub(crate) layer: &'static Layer,
+    pub layer: &'static Layer,
     /// None for a context that is for all threads.
     thread: Option<&'static Thread>,
 }
@@ -74,22 +75,6 @@ pub struct Thread {
 unsafe impl Sync for Thread {}
 // SAFETY: as above; it is handed from a thread that ended to one that starts.
 unsafe impl Send for Thread {}
-
-/// A time on a thread, in ticks.
-#[derive(Clone, Copy)]
-pub struct Moment {
-    pub now: u64,
-    /// How many of them were nobody's.
-    pub lost: u64,
-}
-
-impl Moment {
-    /// The ticks since another one that count.
-    #[inline(always)]
-    pub fn since(self, earlier: Moment) -> u64 {
-        self.now.saturating_sub(earlier.now).saturating_sub(self.lost - earlier.lost)
-    }
-}
 
 /// All threads there have been.
 static ALL: Mutex<Vec<&'static Thread>> = Mutex::new(Vec::new());
@@ -208,7 +193,7 @@ impl Thread {
 
     /// The context for calls whose inner one is this.
     #[inline(always)]
-    pub(crate) fn context(&'static self, layer: &'static Layer, inner: *mut HPyContext) -> *mut HPyContext {
+    pub fn context(&'static self, layer: &'static Layer, inner: *mut HPyContext) -> *mut HPyContext {
         match self.recent.get() {
             Some(block) if block.frame.inner == inner && core::ptr::eq(block.frame.layer, layer) => block.context.get(),
             _ => self.another_context(layer, inner),
@@ -240,6 +225,6 @@ impl Block {
 }
 
 /// A context that belongs to no thread: what a binary is initialised with, and its trampolines have.
-pub(crate) fn detached(layer: &'static Layer) -> *mut HPyContext {
+pub fn detached(layer: &'static Layer) -> *mut HPyContext {
     Block::new(layer, layer.inner, None).context.get()
 }

@@ -8,18 +8,11 @@ use std::sync::PoisonError;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::clock;
+use crate::clock::{self, Moment};
+use crate::event::Event;
 use crate::node::{Node, What};
 use crate::recording::Names;
-use crate::thread::{self, Moment, Thread};
-
-/// A call that has returned.
-#[derive(Clone, Copy)]
-pub struct Event {
-    node: &'static Node,
-    start: u64,
-    end: u64,
-}
+use crate::thread::{self, Thread};
 
 /// Whether calls are kept.
 pub static IS_KEPT: AtomicBool = AtomicBool::new(false);

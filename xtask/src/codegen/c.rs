@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::banner;
+use super::banner::banner;
 use crate::ctype::Decl;
 use crate::spec::{Fails, Function, Member, Signature, Spec, Struct};
 

@@ -28,7 +28,7 @@ fn misuses(spec: &Spec) -> String {
         writeln!(actions, "Misuse::{name} => Action::{action},").unwrap();
     }
     let body = format!(
-        "use crate::policy::Action;
+        "use crate::action::Action;
 
 /// What debug mode finds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

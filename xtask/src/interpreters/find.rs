@@ -5,7 +5,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Interpreter, SUPPORTED};
+use super::interpreter::{Interpreter, SUPPORTED};
 
 /// All Pythons that can be found, oldest first, each once.
 pub fn find(root: &Path) -> Vec<Interpreter> {

@@ -7,7 +7,8 @@ use std::process::Command;
 use std::str::FromStr;
 
 use super::debian::{self, Suite};
-use super::{Interpreter, relocate};
+use super::interpreter::Interpreter;
+use super::relocate;
 use crate::process::{output, step};
 
 /// An interpreter to be had from Debian.

@@ -6,11 +6,11 @@ use core::ptr::null_mut;
 use hpy_abi::*;
 use pyo3_ffi::*;
 
-use super::create::raise;
 use super::definition::{self, Definition};
+use super::reference::Reference;
 use super::{functions, metaclass, shape};
 use crate::handle::{new_ref, to_object};
-use crate::module::{PythonError, Result};
+use crate::raised::{PythonError, Result, raise};
 
 /// Calls `f` for each parameter; the list ends with kind 0.
 unsafe fn for_each(
@@ -56,27 +56,6 @@ pub unsafe fn check(params: *const HPyType_SpecParam, name: *const c_char) -> Re
     Ok(())
 }
 
-/// A reference to an object, or none, given back when it goes.
-pub struct Reference(*mut PyObject);
-
-impl Reference {
-    /// Takes a reference over.
-    pub fn new(object: *mut PyObject) -> Reference {
-        Reference(object)
-    }
-
-    pub fn as_ptr(&self) -> *mut PyObject {
-        self.0
-    }
-}
-
-impl Drop for Reference {
-    fn drop(&mut self) {
-        // SAFETY: the reference is ours, and the interpreter is held.
-        unsafe { Py_XDECREF(self.0) };
-    }
-}
-
 /// The tuple of bases; none if no parameter names one.
 pub unsafe fn tuple(params: *const HPyType_SpecParam) -> Result<Reference> {
     let mut count = 0;
@@ -99,10 +78,10 @@ pub unsafe fn tuple(params: *const HPyType_SpecParam) -> Result<Reference> {
                     Py_TYPE(given).cast::<PyObject>()
                 ));
             }
-            return Ok(Reference(new_ref(given)));
+            return Ok(Reference::new(new_ref(given)));
         }
         if count == 0 {
-            return Ok(Reference(null_mut()));
+            return Ok(Reference::new(null_mut()));
         }
         let tuple = PyTuple_New(count);
         if tuple.is_null() {
@@ -116,7 +95,7 @@ pub unsafe fn tuple(params: *const HPyType_SpecParam) -> Result<Reference> {
             }
             Ok(())
         })?;
-        Ok(Reference(tuple))
+        Ok(Reference::new(tuple))
     }
 }
 

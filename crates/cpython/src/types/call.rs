@@ -11,12 +11,13 @@ use core::ptr::null_mut;
 use hpy_abi::*;
 use pyo3_ffi::*;
 
-use super::construct::{dict_of, tuple_of};
+use super::arguments::{dict_of, tuple_of};
 use super::definition::{Definition, nearest};
 use super::functions::{is_same, ours};
 use crate::array::Array;
-use crate::entry::{self, Shift};
+use crate::bridge;
 use crate::lock;
+use crate::shift::Shift;
 
 /// Whether CPython has to be kept from calls that have been overridden.
 pub const GUARDS: bool = cfg!(not(Py_3_12));
@@ -205,7 +206,7 @@ pub unsafe fn set(ctx: *mut HPyContext, object: *mut PyObject, function: *const 
         }
         let HPyCallFunction { cpy_trampoline, r#impl } = *function;
         let r#impl = core::mem::transmute::<HPyFunc_keywords, HPyCFunction>(r#impl);
-        let entry = entry::with_shift(ctx, Shift::Vectorcall, r#impl, cpy_trampoline);
+        let entry = bridge::with_shift(ctx, Shift::Vectorcall, r#impl, cpy_trampoline);
         let call = core::mem::transmute::<HPyCFunction, Option<vectorcallfunc>>(entry);
         lock::while_locked(object, || put(object, call, of_type(Py_TYPE(object)).is_some()));
         0

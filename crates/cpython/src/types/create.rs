@@ -8,21 +8,15 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::bases::BaseCall;
-use super::definition::{self, Creation, Definition, Parts, READONLY};
-use super::{bases, call, construct, functions, lifecycle, metaclass, shape, special};
+use super::definition::{Creation, Definition, Parts};
+use super::member::{self, READONLY};
+use super::{bases, call, construct, functions, lifecycle, metaclass, name, shape, special};
 use crate::array::Array;
-use crate::context::is_below_layers;
-use crate::entry::{self, Shift};
-use crate::module::{self, PythonError, Result};
-
-/// Sets an exception with a formatted message.
-macro_rules! raise {
-    ($type:expr, $format:expr $(, $argument:expr)*) => {{
-        PyErr_Format($type, core::ffi::CStr::as_ptr($format) $(, $argument)*);
-        PythonError
-    }};
-}
-pub(super) use raise;
+use crate::bridge;
+use crate::method;
+use crate::raised::{PythonError, Result, raise};
+use crate::shift::Shift;
+use crate::table::is_below_layers;
 
 /// Makes a type. Returns a new reference.
 ///
@@ -206,7 +200,7 @@ impl<'a> Builder<'a> {
                 HPy_tp_traverse => self.traverse = transmute::<HPyCFunction, HPyFunc_traverseproc>(slot.r#impl),
                 HPy_tp_destroy => self.destroy = transmute::<HPyCFunction, HPyFunc_destroyfunc>(slot.r#impl),
                 HPy_tp_call => {
-                    let entry = entry::with_shift(self.ctx, Shift::Vectorcall, slot.r#impl, slot.cpy_trampoline);
+                    let entry = bridge::with_shift(self.ctx, Shift::Vectorcall, slot.r#impl, slot.cpy_trampoline);
                     self.call = transmute::<HPyCFunction, Option<vectorcallfunc>>(entry);
                 }
                 _ => {}
@@ -261,7 +255,7 @@ impl<'a> Builder<'a> {
                     let slot = &(*define).u.slot;
                     if !matches!(slot.slot, HPy_tp_destroy | HPy_tp_call | HPy_tp_traverse) {
                         let signature = slot_signature_of(slot.slot).unwrap_or(HPyFunc_Signature(0));
-                        let entry = entry::of(self.ctx, signature, slot.r#impl, slot.cpy_trampoline);
+                        let entry = bridge::of(self.ctx, signature, slot.r#impl, slot.cpy_trampoline);
                         match slot.slot {
                             _ if is_below_layers(self.ctx) => {}
                             HPy_tp_new => {
@@ -291,15 +285,10 @@ impl<'a> Builder<'a> {
                 methods: Array::new(),
                 getsets: Array::new(),
             };
-            module::add_methods(self.ctx, self.defines, self.legacy.methods.unwrap_or(null_mut()), |method| {
+            method::add_methods(self.ctx, self.defines, self.legacy.methods.unwrap_or(null_mut()), |method| {
                 parts.methods.push(method)
             })?;
-            definition::add_getsets(
-                self.ctx,
-                &mut parts.getsets,
-                self.defines,
-                self.legacy.getsets.unwrap_or(null_mut()),
-            )?;
+            member::add_getsets(self.ctx, &mut parts.getsets, self.defines, self.legacy.getsets.unwrap_or(null_mut()))?;
             // The object may be larger than its struct by a hidden field, even if it has no struct of its own.
             let member_head = if self.basicsize != 0 { head } else { 0 };
             self.add_members(&mut parts, member_head)?;
@@ -420,14 +409,14 @@ impl<'a> Builder<'a> {
                         spec.name
                     ));
                 }
-                let def = definition::member_def(member, head);
+                let def = member::member_def(member, head);
                 if CStr::from_ptr(member.name) == VECTORCALL_OFFSET {
                     explicit_offset = def.offset;
                 } else if spec.basicsize != 0 {
                     check_member(spec, member)?;
                 }
-                if definition::needs_functions(member, spec) {
-                    parts.getsets.push(definition::member_of_functions(member))?;
+                if member::needs_functions(member, spec) {
+                    parts.getsets.push(member::member_of_functions(member))?;
                 } else {
                     self.members.push(def)?;
                 }
@@ -462,7 +451,7 @@ impl<'a> Builder<'a> {
         // SAFETY: the name and what the slots point to stay; the list of slots lives until the type is made.
         unsafe {
             let mut spec = PyType_Spec {
-                name: definition::lasting_name(CStr::from_ptr(self.spec.name))?,
+                name: name::kept(CStr::from_ptr(self.spec.name))?,
                 basicsize: self.basicsize as c_int,
                 itemsize: self.spec.itemsize,
                 flags: self.flags,

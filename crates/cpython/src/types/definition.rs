@@ -6,19 +6,17 @@
 //!
 //! A type of ours is known by its `tp_dealloc`, which is ours; its `tp_methods` is the array at the end of its definition.
 
-use core::ffi::{CStr, c_char, c_int, c_void};
-use core::mem::{offset_of, size_of, transmute};
+use core::ffi::{c_int, c_void};
+use core::mem::{offset_of, size_of};
 use core::slice::from_raw_parts;
 
 use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::{functions, shape};
+use crate::append_only::{AppendOnly, Link, zeroed};
 use crate::array::Array;
-use crate::handle::{new_ref, to_handle, to_object};
-use crate::lasting::{Entry, Lasting, zeroed};
-use crate::module::{PythonError, Result};
-use crate::{entry, lock};
+use crate::raised::Result;
 
 /// Lies in one block with its arrays: methods, then getters and setters, each ended by a zeroed element.
 #[repr(C)]
@@ -55,10 +53,10 @@ pub struct Creation {
     pub init_entry: HPyCFunction,
 }
 
-static DEFINITIONS: Lasting<Definition> = Lasting::new();
+static DEFINITIONS: AppendOnly<Definition> = AppendOnly::new();
 
 // SAFETY: the link comes first.
-unsafe impl Entry for Definition {
+unsafe impl Link for Definition {
     fn is_same(&self, other: &Definition) -> bool {
         self.content() == other.content()
     }
@@ -159,6 +157,12 @@ impl Definition {
         unsafe { self.methods().add(self.method_count + 1).cast() }
     }
 
+    /// The getters and setters, without the element that ends them.
+    pub fn getset_slice(&self) -> &[PyGetSetDef] {
+        // SAFETY: there are as many as the definition says.
+        unsafe { from_raw_parts(self.getsets(), self.getset_count) }
+    }
+
     /// What is compared.
     fn content(&self) -> &[u8] {
         let start = offset_of!(Definition, shape);
@@ -215,182 +219,4 @@ pub unsafe fn nearest(mut tp: *mut PyTypeObject) -> *mut PyTypeObject {
         }
         tp
     }
-}
-
-/// Getters and setters of the definitions, then the legacy ones.
-///
-/// # Safety
-/// The legacy ones have to end with one without a name.
-pub unsafe fn add_getsets(
-    ctx: *mut HPyContext,
-    getsets: &mut Array<PyGetSetDef>,
-    defines: &[*mut HPyDef],
-    legacy: *const PyGetSetDef,
-) -> Result<()> {
-    for &define in defines {
-        // SAFETY: definitions stay; the kind says which.
-        unsafe {
-            if (*define).kind != HPyDef_Kind_GetSet {
-                continue;
-            }
-            let getset = &(*define).u.getset;
-            if getset.name.is_null() {
-                PyErr_SetString(PyExc_TypeError, c"HPyType_Spec.defines: HPyGetSet.name is NULL".as_ptr());
-                return Err(PythonError);
-            }
-            let get = entry::of(ctx, HPyFunc_GETTER, getset.getter_impl, getset.getter_cpy_trampoline);
-            let set = entry::of(ctx, HPyFunc_SETTER, getset.setter_impl, getset.setter_cpy_trampoline);
-            getsets.push(PyGetSetDef {
-                name: getset.name,
-                get: transmute::<HPyCFunction, Option<getter>>(get),
-                set: transmute::<HPyCFunction, Option<setter>>(set),
-                doc: getset.doc,
-                closure: getset.closure,
-            })?;
-        }
-    }
-    let mut legacy = legacy;
-    // SAFETY: there is an end.
-    unsafe {
-        while let Some(getset) = legacy.as_ref().filter(|getset| !getset.name.is_null()) {
-            getsets.push(*getset)?;
-            legacy = legacy.add(1);
-        }
-    }
-    Ok(())
-}
-
-/// Whether a member is made of getter and setter: where its place depends on the object, and where CPython's own members of this type
-/// are wrong without the GIL (those of `OBJECT_EX` are right).
-pub fn needs_functions(member: &HPyMember, spec: &HPyType_Spec) -> bool {
-    let is_unsafe = cfg!(Py_GIL_DISABLED) && member.r#type == HPyMember_OBJECT && spec.basicsize != 0;
-    shape::is_variable(spec.builtin_shape) || is_unsafe
-}
-
-/// A member as getter and setter.
-pub fn member_of_functions(member: &HPyMember) -> PyGetSetDef {
-    PyGetSetDef {
-        name: member.name,
-        get: Some(get_member),
-        set: (member.readonly == 0).then_some(set_member as setter),
-        doc: member.doc,
-        closure: (&raw const *member).cast_mut().cast(),
-    }
-}
-
-/// The object as CPython wants it, and the member as CPython describes it.
-unsafe fn located(object: *mut PyObject, member: *mut c_void) -> (*mut c_char, PyMemberDef) {
-    // SAFETY: the closure is the extension's member, and the object's type has a base of ours.
-    unsafe {
-        let head = payload_with(object, member).byte_offset_from(object);
-        (object.cast(), member_def(&*member.cast::<HPyMember>(), head))
-    }
-}
-
-/// The struct of the type that has this member: where structs start can differ between a type and its bases.
-unsafe fn payload_with(object: *mut PyObject, member: *mut c_void) -> *mut c_void {
-    // SAFETY: as the caller's; a type keeps its bases alive, and a definition has as many getters and setters as it says.
-    unsafe {
-        let mut tp = nearest(Py_TYPE(object));
-        while let Some(definition) = Definition::of(tp) {
-            let getsets = from_raw_parts(definition.getsets(), definition.getset_count);
-            if getsets.iter().any(|getset| getset.closure == member) {
-                return definition.payload(object);
-            }
-            tp = nearest((*tp).tp_base);
-        }
-        // A legacy type that is none of ours: its struct is the object.
-        object.cast()
-    }
-}
-
-unsafe extern "C" fn get_member(object: *mut PyObject, member: *mut c_void) -> *mut PyObject {
-    // SAFETY: CPython passes an instance and our closure.
-    unsafe {
-        let (address, mut def) = located(object, member);
-        if cfg!(Py_GIL_DISABLED) && def.type_code == HPyMember_OBJECT.0 {
-            let place = address.byte_offset(def.offset).cast::<*mut PyObject>();
-            let value = lock::while_locked(object, || new_ref(*place));
-            return if value.is_null() { new_ref(Py_None()) } else { value };
-        }
-        PyMember_GetOne(address, &mut def)
-    }
-}
-
-unsafe extern "C" fn set_member(object: *mut PyObject, value: *mut PyObject, member: *mut c_void) -> c_int {
-    // SAFETY: as above. The old object is let go when the new one is in its place.
-    unsafe {
-        let (address, mut def) = located(object, member);
-        if cfg!(Py_GIL_DISABLED) && def.type_code == HPyMember_OBJECT.0 {
-            let new = HPyField { _i: to_handle(new_ref(value))._i };
-            let old = lock::exchange_field(object, address.byte_offset(def.offset).cast(), new);
-            Py_XDECREF(to_object(HPy { _i: old._i }));
-            return 0;
-        }
-        PyMember_SetOne(address, &mut def, value)
-    }
-}
-
-/// CPython's description of a member of a struct that starts `head` bytes behind the object. The types have the same numbers, and
-/// a field's word is the object's address.
-pub fn member_def(member: &HPyMember, head: isize) -> PyMemberDef {
-    PyMemberDef {
-        name: member.name,
-        type_code: member.r#type.0,
-        offset: member.offset + head,
-        flags: if member.readonly == 0 { 0 } else { READONLY },
-        doc: member.doc,
-    }
-}
-
-/// `READONLY` or `Py_READONLY`.
-pub const READONLY: c_int = 1;
-
-/// Up to CPython 3.10 a type points to the name in its spec for good.
-#[cfg(not(Py_3_11))]
-pub unsafe fn lasting_name(name: &CStr) -> Result<*const c_char> {
-    // SAFETY: as this function's.
-    unsafe { lasting_copy(name) }
-}
-
-/// A copy of a name, the same one for each that is equal.
-///
-/// # Safety
-/// The caller holds the interpreter.
-#[cfg(any(not(Py_3_11), Py_GIL_DISABLED))]
-pub unsafe fn lasting_copy(name: &CStr) -> Result<*const c_char> {
-    #[repr(C)]
-    struct Name {
-        next: *mut Name,
-        text: [c_char; 0],
-    }
-
-    impl Name {
-        fn text(&self) -> *mut c_char {
-            (&raw const self.text).cast_mut().cast()
-        }
-    }
-
-    // SAFETY: the link comes first.
-    unsafe impl Entry for Name {
-        fn is_same(&self, other: &Name) -> bool {
-            // SAFETY: the text that follows ends with NUL.
-            unsafe { CStr::from_ptr(self.text()) == CStr::from_ptr(other.text()) }
-        }
-    }
-
-    static NAMES: Lasting<Name> = Lasting::new();
-    let length = name.to_bytes_with_nul().len();
-    // SAFETY: the block has room for the text.
-    unsafe {
-        let made = zeroed::<Name>(size_of::<Name>() + length)?;
-        (*made).text().copy_from_nonoverlapping(name.as_ptr(), length);
-        Ok(NAMES.publish(made).text())
-    }
-}
-
-/// From CPython 3.11 on a type has a copy of its name.
-#[cfg(Py_3_11)]
-pub unsafe fn lasting_name(name: &CStr) -> Result<*const c_char> {
-    Ok(name.as_ptr())
 }

@@ -2,17 +2,11 @@
 //!
 //! This crate can be in a process more than once: in the runtime, and in each extension of the CPython ABI. A type that one copy
 //! made may be the base of another's. So the copies agree on one set of functions, that of the copy which came first, and on the
-//! layout of what they find through them, which is that of [`super::definition`].
+//! layout of what they find through them, which is that of [`super::definition`]. [`super::agreement`] does that.
 
-use core::ffi::CStr;
-use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3_ffi::*;
-
-use super::{call, lifecycle};
-use crate::interpreters;
-use crate::module::{PythonError, Result};
 
 #[repr(C)]
 pub struct Functions {
@@ -25,26 +19,46 @@ pub struct Functions {
     pub call: ternaryfunc,
 }
 
-/// The name under which an interpreter keeps the functions. To be counted up when they, or the layout of definitions, change.
-const NAME: &CStr = c"hpy.types.4";
+/// What has been agreed on.
+pub static OURS: AtomicPtr<Functions> = AtomicPtr::new((&raw const NOBODYS).cast_mut());
 
-static OWN: Functions = Functions {
-    dealloc: lifecycle::dealloc,
-    dealloc_struct: lifecycle::dealloc_struct,
-    traverse: lifecycle::traverse,
-    clear: lifecycle::clear,
-    call: call::tp_call,
+/// Before that there is no type of ours, and no type has these functions.
+static NOBODYS: Functions = Functions {
+    dealloc: nobodys::dealloc,
+    dealloc_struct: nobodys::dealloc,
+    traverse: nobodys::traverse,
+    clear: nobodys::clear,
+    call: nobodys::call,
 };
 
-static OURS: AtomicPtr<Functions> = AtomicPtr::new((&raw const OWN).cast_mut());
+mod nobodys {
+    use core::ffi::{c_int, c_void};
 
-/// From the first time on types may have been made.
-static AGREED: AtomicBool = AtomicBool::new(false);
+    use pyo3_ffi::{PyObject, visitproc};
+
+    pub unsafe extern "C" fn dealloc(_object: *mut PyObject) {}
+
+    pub unsafe extern "C" fn traverse(_object: *mut PyObject, _visit: visitproc, _arg: *mut c_void) -> c_int {
+        0
+    }
+
+    pub unsafe extern "C" fn clear(_object: *mut PyObject) -> c_int {
+        0
+    }
+
+    pub unsafe extern "C" fn call(
+        _object: *mut PyObject,
+        _args: *mut PyObject,
+        _kwargs: *mut PyObject,
+    ) -> *mut PyObject {
+        core::ptr::null_mut()
+    }
+}
 
 /// The functions that types of ours have.
 #[inline]
 pub fn ours() -> &'static Functions {
-    // SAFETY: our own or another copy's, and no copy is ever unloaded.
+    // SAFETY: nobody's, our own or another copy's, and no copy is ever unloaded.
     unsafe { &*OURS.load(Ordering::Acquire) }
 }
 
@@ -72,38 +86,4 @@ pub fn is_ours(function: Option<destructor>) -> bool {
 pub unsafe fn has_struct_only(tp: *mut PyTypeObject) -> bool {
     // SAFETY: as this function's.
     unsafe { is_same((*tp).tp_dealloc, Some(ours().dealloc_struct)) }
-}
-
-/// Agrees with the other copies. Has to be called before the first type is made. The functions are code, which is the same for all
-/// interpreters of a process: the main one keeps what was agreed.
-///
-/// # Safety
-/// The caller holds an interpreter.
-pub unsafe fn agree() -> Result<()> {
-    if AGREED.load(Ordering::Acquire) {
-        return Ok(());
-    }
-    // SAFETY: as this function's.
-    unsafe {
-        let first = interpreters::in_main(|| agree_here())?;
-        lifecycle::learn()?;
-        OURS.store(first, Ordering::Release);
-    }
-    AGREED.store(true, Ordering::Release);
-    Ok(())
-}
-
-/// The functions of the copy that came first in the current interpreter.
-unsafe fn agree_here() -> Result<*mut Functions> {
-    // SAFETY: the caller holds the interpreter. The dictionary is borrowed, and keeps the capsule for good.
-    unsafe {
-        let dict = interpreters::state_dict()?;
-        let capsule = PyCapsule_New(OURS.load(Ordering::Acquire).cast(), NAME.as_ptr(), None);
-        let key = PyUnicode_FromString(NAME.as_ptr());
-        let kept = if capsule.is_null() || key.is_null() { null_mut() } else { PyDict_SetDefault(dict, key, capsule) };
-        let first = if kept.is_null() { null_mut() } else { PyCapsule_GetPointer(kept, NAME.as_ptr()) };
-        Py_XDECREF(key);
-        Py_XDECREF(capsule);
-        if first.is_null() { Err(PythonError) } else { Ok(first.cast()) }
-    }
 }

@@ -17,7 +17,7 @@ use super::definition::{Definition, nearest};
 use super::functions::{is_ours, is_same, ours};
 use super::referents;
 use crate::handle::to_object;
-use crate::module::{PythonError, Result};
+use crate::raised::{PythonError, Result};
 
 fn address(function: Option<destructor>) -> usize {
     function.map_or(0, |function| function as usize)

@@ -14,11 +14,10 @@ use core::ptr::null_mut;
 
 use pyo3_ffi::*;
 
-use super::bases::Reference;
-use super::create::raise;
 use super::functions;
+use super::reference::Reference;
 use crate::handle::new_ref;
-use crate::module::{PythonError, Result};
+use crate::raised::{PythonError, Result, raise};
 
 /// Whether a metaclass makes its classes as `type` does.
 ///

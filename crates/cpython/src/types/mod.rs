@@ -8,20 +8,25 @@
 //! * [`functions`] are what all types of ours have in common, [`lifecycle`] is how instances end, and what the garbage collector sees of them.
 //! * [`call`] is the call protocol.
 
+pub mod agreement;
+mod arguments;
 mod bases;
 pub mod call;
 mod construct;
 mod create;
 mod definition;
 pub mod functions;
+mod instance;
 pub mod lifecycle;
+mod member;
 mod metaclass;
+mod name;
+mod reference;
 mod referents;
 pub(crate) mod shape;
 mod special;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::ptr::null_mut;
 
 use hpy_abi::runtime::{Field, Type};
 use hpy_abi::*;
@@ -31,6 +36,7 @@ use crate::autogen_direct::direct_type;
 use crate::handle::{new_ref, to_handle, to_object};
 use crate::{CPython, lock};
 use definition::Definition;
+use instance::{is_plain, new_instance, new_plain};
 
 macro_rules! as_struct {
     ($($function:ident => $shape:ident),*) => {
@@ -126,7 +132,7 @@ impl Type for CPython {
         // last dot of a string that stays.
         unsafe {
             if PyType_HasFeature(object, Py_TPFLAGS_HEAPTYPE) != 0 {
-                return heap_type_name(object);
+                return name::of_heap_type(object);
             }
             let name = CStr::from_ptr((*object).tp_name);
             let short = name.to_bytes().rsplit(|&byte| byte == b'.').next().unwrap_or_default();
@@ -137,89 +143,6 @@ impl Type for CPython {
     unsafe extern "C" fn ctx_Type_IsSubtype(_ctx: *mut HPyContext, sub: HPy, r#type: HPy) -> c_int {
         // SAFETY: the caller vouches for types.
         unsafe { PyType_IsSubtype(to_object(sub).cast(), to_object(r#type).cast()) }
-    }
-}
-
-/// The name of a heap type, which keeps it until it is given another one; null with an exception set.
-#[cfg(not(Py_GIL_DISABLED))]
-unsafe fn heap_type_name(tp: *mut PyTypeObject) -> *const c_char {
-    // SAFETY: the caller's type is alive.
-    unsafe { PyUnicode_AsUTF8((*tp.cast::<PyHeapTypeObject>()).ht_name) }
-}
-
-/// The name of a heap type; null with an exception set. Another thread may give the type another one at any moment, so it is a copy,
-/// which stays.
-#[cfg(Py_GIL_DISABLED)]
-unsafe fn heap_type_name(tp: *mut PyTypeObject) -> *const c_char {
-    // SAFETY: the caller's type is alive; the name is ours while it is copied.
-    unsafe {
-        let name = PyType_GetName(tp);
-        let text = if name.is_null() { core::ptr::null() } else { PyUnicode_AsUTF8(name) };
-        let copy = match text.is_null() {
-            true => core::ptr::null(),
-            false => definition::lasting_copy(CStr::from_ptr(text)).unwrap_or(core::ptr::null()),
-        };
-        Py_XDECREF(name);
-        copy
-    }
-}
-
-/// Whether instances of a type are a struct and nothing more, which CPython's own allocator would find out each time.
-#[inline(always)]
-unsafe fn is_plain(tp: *mut PyTypeObject) -> bool {
-    // SAFETY: the caller's type is alive.
-    unsafe {
-        functions::has_struct_only(tp)
-            && (*tp).tp_vectorcall_offset <= 0
-            && functions::is_same((*tp).tp_alloc, Some(PyType_GenericAlloc as allocfunc))
-    }
-}
-
-/// A zeroed instance of a plain type; null with an exception set.
-#[inline(always)]
-unsafe fn new_plain(tp: *mut PyTypeObject) -> *mut PyObject {
-    // SAFETY: the caller's type is alive, and the block as large as it says.
-    unsafe {
-        let size = (*tp).tp_basicsize.cast_unsigned();
-        let object = PyObject_Malloc(size);
-        if object.is_null() {
-            return PyErr_NoMemory();
-        }
-        zero(object.cast(), size);
-        PyObject_Init(object.cast(), tp);
-        object.cast()
-    }
-}
-
-/// Zeroes the struct of a new object. Most are small, and then a call would take longer than what it does.
-#[inline(always)]
-unsafe fn zero(object: *mut u8, size: usize) {
-    type Chunk = [u64; 2];
-    const CHUNK: usize = size_of::<Chunk>();
-    const HEAD: usize = size_of::<PyObject>();
-    // SAFETY: the caller's block has that size. The chunks overlap, so that three are enough, and none begins before the block or ends
-    // behind it.
-    unsafe {
-        if (HEAD + CHUNK..=HEAD + 3 * CHUNK).contains(&size) {
-            let last = size.wrapping_sub(CHUNK);
-            for at in [HEAD, HEAD.wrapping_add(last) / 2, last] {
-                object.add(at).cast::<Chunk>().write_unaligned([0; 2]);
-            }
-        } else {
-            object.write_bytes(0, size);
-        }
-    }
-}
-
-/// A zeroed instance of any type; null with an exception set.
-unsafe fn new_instance(tp: *mut PyTypeObject) -> *mut PyObject {
-    // SAFETY: the caller's type is alive. Every type has an allocator once it is ready.
-    unsafe {
-        let object = (*tp).tp_alloc.map_or(null_mut(), |alloc| alloc(tp, 0));
-        if !object.is_null() && (*tp).tp_vectorcall_offset > 0 {
-            call::initialize(object);
-        }
-        object
     }
 }
 

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3_ffi::*;
 
-use crate::module::{PythonError, Result};
+use crate::raised::{PythonError, Result};
 
 /// The function that `gc.get_referents` hands over; 0 until it is known.
 static CALLBACK: AtomicUsize = AtomicUsize::new(0);

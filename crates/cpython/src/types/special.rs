@@ -8,9 +8,8 @@ use core::ffi::CStr;
 use hpy_abi::*;
 use pyo3_ffi::*;
 
-use super::create::raise;
 use crate::handle::new_ref;
-use crate::module::{PythonError, Result};
+use crate::raised::{PythonError, Result, raise};
 
 /// Special methods that don't work as methods, and the slots to use.
 const SLOTS_ONLY: [(&CStr, &CStr); 3] = [

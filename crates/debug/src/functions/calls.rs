@@ -7,9 +7,10 @@ use hpy_abi::runtime::{Call as Calls, Capsule, Contextvar, Tuple};
 use hpy_abi::*;
 
 use crate::Debug;
+use crate::arguments::array;
 use crate::autogen_functions::{checked_call, checked_capsule, checked_contextvar, checked_tuple};
 use crate::autogen_misuses::Misuse;
-use crate::call::{Call, array};
+use crate::call::Call;
 use hpy_layer::member;
 use hpy_layer::names;
 

@@ -7,7 +7,8 @@ use crate::Debug;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::slot::Token;
-use crate::{fields, structs};
+use crate::types::Type;
+use crate::{fields, known_types};
 use hpy_layer::member;
 
 impl Field for Debug {
@@ -64,15 +65,15 @@ unsafe fn owns(call: Call, target: HPy, field: *mut HPyField) -> bool {
         if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
             return true;
         }
-        let Some((of, data)) = structs::of(call, target) else {
+        let Some((of, data)) = known_types::of(call, target) else {
             let what = "an object whose type no extension has made";
             return call.complain(Misuse::WrongOwner, what, 0, None);
         };
         let address = field.addr();
         let inside = (data..data + of.size).contains(&address);
-        let holds = |of: &structs::Type, other: usize| other != data && (other..other + of.size).contains(&address);
-        let elsewhere = !inside && structs::any_open(call, holds);
-        let other = if inside { None } else { structs::around(address).filter(|other| *other != data) };
+        let holds = |of: &Type, other: usize| other != data && (other..other + of.size).contains(&address);
+        let elsewhere = !inside && known_types::any_open(call, holds);
+        let other = if inside { None } else { known_types::around(address).filter(|other| *other != data) };
         if !inside && fields::owner_of(address).is_none() && hpy_layer::place::is_static(address) {
             let what = "a field that lies in static memory and in no object's struct";
             return call.complain(Misuse::WrongOwner, what, 1, None);
@@ -88,7 +89,7 @@ unsafe fn owns(call: Call, target: HPy, field: *mut HPyField) -> bool {
         if !of.followed {
             return true;
         }
-        let by_python = inside && structs::is_member(address - data);
+        let by_python = inside && known_types::is_member(address - data);
         if (*field)._i != 0 && !by_python && fields::owner_of(address) != Some(data) {
             let what = format!("a field of {} that no HPyField_Store has written what is in it", of.name);
             if !call.complain(Misuse::FieldCopied, &what, 1, None) {
@@ -97,7 +98,7 @@ unsafe fn owns(call: Call, target: HPy, field: *mut HPyField) -> bool {
             // What it refers to is not its own to let go.
             *field = HPyField::NULL;
         }
-        structs::is_alive(data, of);
+        known_types::is_alive(data, of);
         fields::stored(data, field);
     }
     true
@@ -110,19 +111,19 @@ unsafe fn may_load(call: Call, source: HPy, field: HPyField) -> bool {
         if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
             return true;
         }
-        let Some((of, data)) = structs::of(call, source) else { return true };
+        let Some((of, data)) = known_types::of(call, source) else { return true };
         let from = fields::LOADED_FROM.get();
         let is_inside = (data..data + of.size).contains(&from);
-        if is_inside && (fields::owner_of(from) == Some(data) || structs::is_member(from - data)) {
+        if is_inside && (fields::owner_of(from) == Some(data) || known_types::is_member(from - data)) {
             return true;
         }
-        if !of.followed || fields::holds(data, field._i) || structs::member_holds(of, data, field._i) {
+        if !of.followed || fields::holds(data, field._i) || known_types::member_holds(of, data, field._i) {
             return true;
         }
         let other = fields::other_holder(data, field._i);
         let (misuse, what) = match other {
             // The struct asked for has the value as well, where nothing has been stored: a copy.
-            Some(_) if structs::lies_in(of, data, field._i) => {
+            Some(_) if known_types::lies_in(of, data, field._i) => {
                 (Misuse::FieldCopied, format!("a field that has been copied into the struct of this {}", of.name))
             }
             Some(_) => (Misuse::WrongOwner, format!("a field of another object than this {}", of.name)),

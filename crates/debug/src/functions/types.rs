@@ -8,11 +8,12 @@ use hpy_abi::*;
 
 use super::data;
 use crate::Debug;
+use crate::arguments::array;
 use crate::autogen_functions::checked_type;
 use crate::autogen_misuses::Misuse;
-use crate::call::{Call, array};
+use crate::call::Call;
 use crate::thread::HYBRID;
-use crate::{sites, slot, structs};
+use crate::{known_types, sites, slot, type_slots};
 use hpy_layer::member;
 
 const UNKNOWN: &str = "an unknown shape";
@@ -81,7 +82,7 @@ unsafe fn is_of_struct(call: Call, h: HPy, inner: HPy) -> bool {
         if flags & !HYBRID != 0 || is_hybrid && ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
             return true;
         }
-        let Some(of) = structs::type_of(call, inner) else { return true };
+        let Some(of) = known_types::type_of(call, inner) else { return true };
         let Some((_, slot)) = slot::of(h._i) else {
             return true;
         };
@@ -99,10 +100,10 @@ macro_rules! as_struct {
             unsafe extern "C" fn $function(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
                 // SAFETY: the context is one of ours, and the object has been checked.
                 unsafe {
-                    let Some(call) = Call::enter(ctx, member::$function) else { return crate::structs::nothing() };
-                    let Some(inner) = call.handle(h, 0) else { return crate::structs::nothing() };
+                    let Some(call) = Call::enter(ctx, member::$function) else { return crate::known_types::nothing() };
+                    let Some(inner) = call.handle(h, 0) else { return crate::known_types::nothing() };
                     if !has_shape(*call, inner, $shape) || !is_of_struct(*call, h, inner) {
-                        return crate::structs::nothing();
+                        return crate::known_types::nothing();
                     }
                     ((*call.inner).$function)(call.inner, inner)
                 }
@@ -147,11 +148,11 @@ impl Type for Debug {
                     return HPy::NULL;
                 }
             }
-            let (mut copy, place) = structs::prepare(*call, &*spec);
+            let (mut copy, place) = type_slots::prepare(*call, &*spec);
             let own = if params.is_null() { null_mut() } else { own.as_mut_ptr() };
             let inner = ((*call.inner).ctx_Type_FromSpec)(call.inner, &mut copy, own);
             if !inner.is_null() {
-                structs::made(*call, &*spec, place, inner);
+                type_slots::made(*call, &*spec, place, inner);
                 if !(*spec).legacy_slots.is_null() {
                     (call.layer().host.watch_dealloc)(inner, (*spec).legacy_slots);
                 }
@@ -192,8 +193,8 @@ impl Type for Debug {
                 return HPy::NULL;
             }
             let Some(tp) = call.handle(h_type, 0) else { return HPy::NULL };
-            let of = structs::known(*call, tp);
-            if of.is_none() && !structs::may_have_struct(*call, tp) {
+            let of = known_types::known(*call, tp);
+            if of.is_none() && !known_types::may_have_struct(*call, tp) {
                 let what = "a type that has no struct of an extension";
                 if !call.complain(Misuse::WrongType, what, 0, None) {
                     return HPy::NULL;
@@ -201,7 +202,7 @@ impl Type for Debug {
             }
             let object = ((*call.inner).ctx_New)(call.inner, tp, data);
             if let Some(of) = of.filter(|of| of.followed && !object.is_null()) {
-                structs::is_alive((*data).addr(), of);
+                known_types::is_alive((*data).addr(), of);
             }
             call.opened(object)
         }

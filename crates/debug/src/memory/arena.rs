@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, fence};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::class::{Class, Slot};
-use super::{Found, POISON, Protection};
-use crate::fault::{Heir, Pages, page_bits, zeroed};
+use super::found::{Found, POISON, Protection};
+use super::pages::{Heir, Pages, page_bits, zeroed};
 
 // What a slot's state has in its low bits. OPENING and CLOSING: a thread is at it.
 const OPENING: u32 = 0;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Found, POISON, Protection};
+use super::found::{Found, POISON, Protection};
 
 struct Copy {
     bytes: Vec<u8>,

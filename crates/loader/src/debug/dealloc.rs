@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::HPy;
 use hpy_cpython::handle::to_object;
-use hpy_cpython::module::Result;
+use hpy_cpython::raised::Result;
 use pyo3_ffi::*;
 
 use crate::interpreter::Pending;

@@ -8,7 +8,7 @@ use std::thread::LocalKey;
 
 use hpy_abi::HPy;
 use hpy_cpython::handle::{new_ref, to_object};
-use hpy_cpython::module::Result;
+use hpy_cpython::raised::Result;
 use hpy_debug::{ROOM, Value};
 use pyo3_ffi::*;
 
@@ -226,7 +226,7 @@ unsafe fn debug_error(identifier: &str, text: &str) -> Result<Owned> {
         let error = Owned::new(PyObject_CallOneArg(class.as_ptr(), text.as_ptr()))?;
         for (name, value) in [(c"identifier", &identifier), (c"report", &text)] {
             if PyObject_SetAttrString(error.as_ptr(), name.as_ptr(), value.as_ptr()) < 0 {
-                return Err(hpy_cpython::module::PythonError);
+                return Err(hpy_cpython::raised::PythonError);
             }
         }
         Ok(error)

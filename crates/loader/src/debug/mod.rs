@@ -14,15 +14,14 @@ use core::ptr::{null, null_mut};
 
 use hpy_abi::HPy;
 use hpy_cpython::handle::{new_ref, to_handle, to_object};
-use hpy_cpython::module::{PythonError, Result};
-use hpy_debug::inspect::{self, Callback};
-use hpy_debug::policy::{self, Action};
-use hpy_debug::report;
+use hpy_cpython::raised::{PythonError, Result};
+use hpy_debug::{Action, Callback, inspect, policy, report};
 use pyo3_ffi::*;
 
-use crate::binding::{append, entry, error, none, publish, set_attribute, size_of_argument, text_of, type_name_of};
+use crate::binding::{
+    Static, append, entry, error, method, none, publish, set_attribute, size_of_argument, text_of, type_name_of,
+};
 use crate::owned::Owned;
-use crate::{Static, method};
 
 const NAME: &CStr = c"hpy.universal._debug";
 
@@ -33,8 +32,8 @@ const NAME: &CStr = c"hpy.universal._debug";
 pub unsafe fn add_to(universal: *mut PyObject) -> Result<()> {
     // SAFETY: the definition is static; what it needs of its module's state is written before anybody else has the module.
     unsafe {
-        let module = Owned::new(PyModule_Create2(DEFINITION.0.get(), PYTHON_API_VERSION))?;
-        let handle_type = Owned::new(PyType_FromSpec(HANDLE_SPEC.0.get()))?;
+        let module = Owned::new(PyModule_Create2(DEFINITION.get(), PYTHON_API_VERSION))?;
+        let handle_type = Owned::new(PyType_FromSpec(HANDLE_SPEC.get()))?;
         set_attribute(module.as_ptr(), c"DebugHandle", &handle_type)?;
         (*state(module.as_ptr())).handle_type = handle_type.into_raw();
         publish(universal, c"_debug", NAME, &module)
@@ -75,21 +74,21 @@ unsafe extern "C" fn free(module: *mut c_void) {
     unsafe { clear(module.cast()) };
 }
 
-static DEFINITION: Static<PyModuleDef> = Static(core::cell::UnsafeCell::new(PyModuleDef {
+static DEFINITION: Static<PyModuleDef> = Static::new(PyModuleDef {
     m_base: PyModuleDef_HEAD_INIT,
     m_name: NAME.as_ptr(),
     m_doc: c"The inside of debug mode: what it knows of handles, and how it goes about what it finds.\n\n\
              hpy.debug is made of this."
         .as_ptr(),
     m_size: size_of::<State>().cast_signed(),
-    m_methods: METHODS.0.get().cast(),
+    m_methods: METHODS.get().cast(),
     m_slots: null_mut(),
     m_traverse: Some(traverse),
     m_clear: Some(clear),
     m_free: Some(free),
-}));
+});
 
-static METHODS: Static<[PyMethodDef; 18]> = Static(core::cell::UnsafeCell::new([
+static METHODS: Static<[PyMethodDef; 18]> = Static::new([
     entry!(
         c"new_generation",
         new_generation,
@@ -208,7 +207,7 @@ static METHODS: Static<[PyMethodDef; 18]> = Static(core::cell::UnsafeCell::new([
           identifier, a text, and an object or None."
     ),
     PyMethodDef::zeroed(),
-]));
+]);
 
 unsafe fn generation_of(argument: *mut PyObject) -> Result<i64> {
     // SAFETY: the argument is alive.
@@ -288,9 +287,9 @@ unsafe fn set_callback(which: Callback, function: *mut PyObject) -> Result<Owned
     unsafe {
         let inner = hpy_cpython::context::below_layers()?;
         if function == Py_None() {
-            inspect::set_callback(inner, which, to_handle(null_mut()));
+            hpy_debug::set_callback(inner, which, to_handle(null_mut()));
         } else if PyCallable_Check(function) != 0 {
-            inspect::set_callback(inner, which, to_handle(new_ref(function)));
+            hpy_debug::set_callback(inner, which, to_handle(new_ref(function)));
         } else {
             let given = type_name_of(function);
             return Err(error(PyExc_TypeError, &format!("a callable or None is wanted here, not {given}")));
@@ -354,7 +353,7 @@ unsafe fn raised(_module: *mut PyObject, _none: *mut PyObject) -> Result<Owned> 
 
 unsafe fn loaded(_module: *mut PyObject, _none: *mut PyObject) -> Result<Owned> {
     // SAFETY: CPython calls this and holds the interpreter.
-    unsafe { list_of_texts(inspect::loaded()) }
+    unsafe { list_of_texts(hpy_debug::loaded_names()) }
 }
 
 unsafe fn list_of_texts(texts: Vec<String>) -> Result<Owned> {
@@ -384,7 +383,7 @@ unsafe fn leaks(_module: *mut PyObject, argument: *mut PyObject) -> Result<Owned
     // SAFETY: CPython passes an object. Making Python objects can run a collection that closes handles, so there are
     // references to the objects first.
     unsafe {
-        let leaks = inspect::leaks(generation_of(argument)?);
+        let leaks = hpy_debug::leaks(generation_of(argument)?);
         let with_objects: Vec<_> =
             leaks.into_iter().map(|leak| (leak.identifier, leak.text, owned(leak.object))).collect();
         let list = Owned::new(PyList_New(0))?;
@@ -516,7 +515,7 @@ unsafe extern "C" fn refuse_new(
     null_mut()
 }
 
-static HANDLE_GETTERS: Static<[PyGetSetDef; 5]> = Static(core::cell::UnsafeCell::new([
+static HANDLE_GETTERS: Static<[PyGetSetDef; 5]> = Static::new([
     getter!(c"obj", get_obj, c"The object that the handle stands for; None if the handle is closed."),
     getter!(c"id", get_id, c"A number that no other handle has: the handle as the extension sees it."),
     getter!(c"is_closed", get_is_closed, c"Whether the handle has been closed."),
@@ -526,9 +525,9 @@ static HANDLE_GETTERS: Static<[PyGetSetDef; 5]> = Static(core::cell::UnsafeCell:
         c"The size in bytes of the C string or buffer that belongs to the handle; -1 if there is none."
     ),
     PyGetSetDef { name: null(), get: None, set: None, doc: null(), closure: null_mut() },
-]));
+]);
 
-static HANDLE_METHODS: Static<[PyMethodDef; 2]> = Static(core::cell::UnsafeCell::new([
+static HANDLE_METHODS: Static<[PyMethodDef; 2]> = Static::new([
     entry!(
         c"_force_close",
         force_close,
@@ -536,26 +535,26 @@ static HANDLE_METHODS: Static<[PyMethodDef; 2]> = Static(core::cell::UnsafeCell:
         c"_force_close()\n--\n\nClose the handle, as the extension should have done. For tests that leak on purpose."
     ),
     PyMethodDef::zeroed(),
-]));
+]);
 
 const HANDLE_DOC: &CStr = c"A handle that an extension has opened in debug mode.\n\n\
 Instances are equal if they stand for the same handle. The repr() tells where that was opened.";
 
-static HANDLE_SLOTS: Static<[PyType_Slot; 8]> = Static(core::cell::UnsafeCell::new([
+static HANDLE_SLOTS: Static<[PyType_Slot; 8]> = Static::new([
     PyType_Slot { slot: Py_tp_doc, pfunc: HANDLE_DOC.as_ptr() as *mut c_void },
-    PyType_Slot { slot: Py_tp_getset, pfunc: HANDLE_GETTERS.0.get().cast() },
-    PyType_Slot { slot: Py_tp_methods, pfunc: HANDLE_METHODS.0.get().cast() },
+    PyType_Slot { slot: Py_tp_getset, pfunc: HANDLE_GETTERS.get().cast() },
+    PyType_Slot { slot: Py_tp_methods, pfunc: HANDLE_METHODS.get().cast() },
     PyType_Slot { slot: Py_tp_repr, pfunc: repr as *mut c_void },
     PyType_Slot { slot: Py_tp_richcompare, pfunc: compare as *mut c_void },
     PyType_Slot { slot: Py_tp_hash, pfunc: hash as *mut c_void },
     PyType_Slot { slot: Py_tp_new, pfunc: refuse_new as *mut c_void },
     PyType_Slot { slot: 0, pfunc: null_mut() },
-]));
+]);
 
-static HANDLE_SPEC: Static<PyType_Spec> = Static(core::cell::UnsafeCell::new(PyType_Spec {
+static HANDLE_SPEC: Static<PyType_Spec> = Static::new(PyType_Spec {
     name: c"hpy.universal._debug.DebugHandle".as_ptr(),
     basicsize: size_of::<DebugHandle>() as c_int,
     itemsize: 0,
     flags: Py_TPFLAGS_DEFAULT as u32,
-    slots: HANDLE_SLOTS.0.get().cast(),
-}));
+    slots: HANDLE_SLOTS.get().cast(),
+});

@@ -1,20 +1,19 @@
 //! The context of debug mode, and what there is to do once before and after.
 
-use core::cell::UnsafeCell;
 use core::ptr::null_mut;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::HPyContext;
-use hpy_cpython::module::{PythonError, Result};
+use hpy_cpython::raised::{PythonError, Result};
 use hpy_debug::inspect;
 use pyo3_ffi::*;
 
 use super::host::HOST;
+use crate::binding::{Static, method};
 use crate::interpreter::interpreter;
 use crate::owned::Owned;
-use crate::{Static, method};
 
 /// The settings of debug mode.
 const SETTINGS: &str = "HPY_DEBUG";
@@ -66,17 +65,17 @@ fn ends(interpreter: usize) {
     BEGUN.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| *known != interpreter);
 }
 
-static FINISH: Static<PyMethodDef> = Static(UnsafeCell::new(method(
+static FINISH: Static<PyMethodDef> = Static::new(method(
     c"_finish",
     PyMethodDefPointer { PyCFunction: finish },
     METH_NOARGS,
     c"Tells what debug mode has found, at the end of an interpreter.",
-)));
+));
 
 unsafe fn tell_at_exit() -> Result<()> {
     // SAFETY: the caller holds the interpreter; the definition is static.
     unsafe {
-        let function = Owned::new(PyCFunction_NewEx(FINISH.0.get(), null_mut(), null_mut()))?;
+        let function = Owned::new(PyCFunction_NewEx(FINISH.get(), null_mut(), null_mut()))?;
         let module = Owned::new(PyImport_ImportModule(c"atexit".as_ptr()))?;
         let register = Owned::new(PyObject_GetAttrString(module.as_ptr(), c"register".as_ptr()))?;
         Owned::new(PyObject_CallFunctionObjArgs(register.as_ptr(), function.as_ptr(), null_mut::<PyObject>()))?;
@@ -88,7 +87,7 @@ unsafe extern "C" fn finish(_module: *mut PyObject, _ignored: *mut PyObject) -> 
     // SAFETY: Python calls this, and holds the interpreter.
     unsafe {
         ends(interpreter());
-        if let Some(text) = inspect::finish() {
+        if let Some(text) = hpy_debug::finish() {
             // A closed stderr is nobody's fault.
             let _ = writeln!(std::io::stderr(), "{text}");
         }

@@ -4,24 +4,24 @@
 
 pub mod host;
 
-use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_ulonglong};
 use core::ptr::null_mut;
 use std::path::PathBuf;
 
 use hpy_abi::HPyContext;
 use hpy_cpython::handle::{new_ref, to_handle};
-use hpy_cpython::module::{PythonError, Result};
+use hpy_cpython::raised::{PythonError, Result};
 use hpy_layer::MEMBERS;
 use hpy_trace::hooks::{self, Which};
 use hpy_trace::{flame, recording, timeline};
 use pyo3_ffi::*;
 
-use crate::binding::{entry, error, none, publish, text_of, type_name_of};
-use crate::load::{file_path, keywords};
+use crate::binding::{
+    Static, entry, error, file_path, keywords, method, none, publish, python_function, text_of, type_name_of,
+};
+use crate::interpreter;
 use crate::mode::{self, Traced};
 use crate::owned::Owned;
-use crate::{Static, interpreter, method, python_function};
 
 const NAME: &CStr = c"hpy.universal._trace";
 
@@ -41,26 +41,26 @@ pub unsafe fn context(inner: *mut HPyContext, over_layer: bool) -> *mut HPyConte
 pub unsafe fn add_to(universal: *mut PyObject) -> Result<()> {
     // SAFETY: the definition is static.
     unsafe {
-        let module = Owned::new(PyModule_Create2(DEFINITION.0.get(), PYTHON_API_VERSION))?;
+        let module = Owned::new(PyModule_Create2(DEFINITION.get(), PYTHON_API_VERSION))?;
         publish(universal, c"_trace", NAME, &module)
     }
 }
 
-static DEFINITION: Static<PyModuleDef> = Static(UnsafeCell::new(PyModuleDef {
+static DEFINITION: Static<PyModuleDef> = Static::new(PyModuleDef {
     m_base: PyModuleDef_HEAD_INIT,
     m_name: NAME.as_ptr(),
     m_doc: c"The inside of trace mode: what it has counted.\n\nhpy.trace is made of this.".as_ptr(),
     m_size: 0,
-    m_methods: METHODS.0.get().cast(),
+    m_methods: METHODS.get().cast(),
     m_slots: null_mut(),
     m_traverse: None,
     m_clear: None,
     m_free: None,
-}));
+});
 
 python_function!(py_set_trace_functions => set_trace_functions);
 
-static METHODS: Static<[PyMethodDef; 12]> = Static(UnsafeCell::new([
+static METHODS: Static<[PyMethodDef; 12]> = Static::new([
     entry!(
         c"get_call_counts",
         get_call_counts,
@@ -133,7 +133,7 @@ static METHODS: Static<[PyMethodDef; 12]> = Static(UnsafeCell::new([
           Return a flame graph of folded stacks ('outer;inner 17', a line each, in nanoseconds) as SVG, a str."
     ),
     PyMethodDef::zeroed(),
-]));
+]);
 
 /// A dict with a number for each function of the API.
 unsafe fn by_function(numbers: impl Iterator<Item = u64>) -> Result<Owned> {

@@ -7,32 +7,17 @@ use std::sync::{PoisonError, RwLock};
 
 use hpy_abi::{HPy, HPyType_BuiltinShape};
 
-use crate::Layer;
+use crate::host::Value;
+use crate::layer::Layer;
 use crate::slot::{Kind, Slot};
-use crate::structs::Type;
-use crate::thread::Thread;
-use hpy_layer::fork::Held;
+use crate::types::Type;
+use hpy_layer::lock::Held;
 
 /// Kept for each thread; more than the handles whose stories are.
 const KEPT: usize = 2048;
 
 /// Types that are looked up quickly.
 const TYPES: usize = 256;
-
-/// As much of a text as is kept.
-pub const ROOM: usize = 24;
-
-/// The value of an object, if it has a simple one.
-#[derive(Clone, Copy, Default, Debug, PartialEq)]
-pub enum Value {
-    #[default]
-    None,
-    Integer(i64),
-    Float(f64),
-    /// The beginning of the text in UTF-8, ended by NUL unless it is full, and the length of the whole.
-    Text([u8; ROOM], usize),
-    Bytes([u8; ROOM], usize),
-}
 
 #[derive(Clone, Copy, Default)]
 struct Tale {
@@ -97,6 +82,44 @@ impl Tales {
     }
 }
 
+impl Tales {
+    /// Keeps what the object is, before its handle is closed.
+    ///
+    /// # Safety
+    /// The inner handle is open.
+    #[inline(always)]
+    pub unsafe fn take_down(&mut self, layer: &Layer, slot: &'static Slot, inner: HPy) {
+        // SAFETY: as this function's.
+        let known = unsafe { self.type_of(layer, inner) };
+        let (type_name, has_value) = (known.name, known.has_value);
+        let next = self.next % KEPT;
+        self.next = next + 1;
+        let tale = &mut self.tales[next];
+        tale.slot = slot as *const Slot as usize;
+        tale.order = slot.order.load(Relaxed);
+        tale.type_name = type_name;
+        tale.value = Value::None;
+        if has_value {
+            // SAFETY: as this function's; the host runs no code of others.
+            unsafe { (layer.host.value_of)(inner, &mut tale.value) };
+        }
+        slot.tale.store(next as u32, Relaxed);
+    }
+
+    /// In words, if it is not too long ago.
+    pub fn of_closed(&self, slot: &Slot) -> Option<String> {
+        if !matches!(slot.state().kind, Kind::Handle | Kind::Argument) {
+            return None;
+        }
+        let tale = self.tales.get(slot.tale.load(Relaxed) as usize)?;
+        if tale.slot != slot as *const Slot as usize || tale.order > slot.order.load(Relaxed) {
+            return None;
+        }
+        let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
+        Some(words(names.get(tale.type_name as usize).map_or("", String::as_str), tale.value))
+    }
+}
+
 impl KnownType {
     #[cold]
     unsafe fn learn(&mut self, layer: &Layer, inner: HPy, marks: (usize, usize)) {
@@ -110,44 +133,6 @@ impl KnownType {
         let made = TYPES_MADE.load(Relaxed);
         *self = KnownType { marks, made, name: number as u32, has_value, shape: None, of: None };
     }
-}
-
-/// Keeps what the object is, before its handle is closed.
-#[inline(always)]
-pub fn take_down(thread: &Thread, layer: &Layer, slot: &'static Slot, inner: HPy) {
-    // SAFETY: the tales are the thread's own, the handle is still open, and the host runs no code of others.
-    unsafe {
-        let tales = &mut *thread.tales.get();
-        let known = tales.type_of(layer, inner);
-        let (type_name, has_value) = (known.name, known.has_value);
-        let next = tales.next % KEPT;
-        tales.next = next + 1;
-        let tale = &mut tales.tales[next];
-        tale.slot = slot as *const Slot as usize;
-        tale.order = slot.order.load(Relaxed);
-        tale.type_name = type_name;
-        tale.value = Value::None;
-        if has_value {
-            (layer.host.value_of)(inner, &mut tale.value);
-        }
-        slot.tale.store(next as u32, Relaxed);
-    }
-}
-
-/// In words, if the thread that asks is the one that closed it and it is not too long ago.
-pub fn of_closed(slot: &Slot) -> Option<String> {
-    let thread = Thread::known()?;
-    let state = slot.state();
-    if state.thread != thread.id || !matches!(state.kind, Kind::Handle | Kind::Argument) {
-        return None;
-    }
-    // SAFETY: the tales are the thread's own.
-    let tale = unsafe { (&*thread.tales.get()).tales.get(slot.tale.load(Relaxed) as usize).copied()? };
-    if tale.slot != slot as *const Slot as usize || tale.order > slot.order.load(Relaxed) {
-        return None;
-    }
-    let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
-    Some(words(names.get(tale.type_name as usize).map_or("", String::as_str), tale.value))
 }
 
 fn words(name: &str, value: Value) -> String {
@@ -174,6 +159,7 @@ fn words(name: &str, value: Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::ROOM;
 
     fn start(text: &str) -> [u8; ROOM] {
         let mut room = [0; ROOM];
