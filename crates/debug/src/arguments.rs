@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering::*;
 
 use hpy_abi::*;
 use hpy_layer::MEMBERS;
+use hpy_layer::inner::InnerHandle;
 
 use crate::autogen_misuses::Misuse;
 use crate::call::{Call, is_alive, is_inner, parameter};
@@ -68,36 +69,36 @@ fn find(value: isize, here: Place) -> Found {
 impl Call {
     /// The inner handle of an argument. None if there is none, which has been reported.
     #[inline(always)]
-    pub fn handle(self, h: HPy, position: usize) -> Option<HPy> {
+    pub fn handle(self, h: HPy, position: usize) -> Option<InnerHandle> {
         if let Some((token, slot)) = slot::of(h._i)
             && (slot.is_open_handle(token.generation, self.thread.place()) || slot.is_constant(token.generation))
         {
-            return Some(HPy { _i: slot.inner.load(Relaxed) });
+            return Some(InnerHandle::from_word(slot.inner.load(Relaxed)));
         }
         self.handle_slowly(h, position)
     }
 
     /// As [`Call::handle`], for a parameter that may be null.
     #[inline(always)]
-    pub fn handle_or_null(self, h: HPy, position: usize) -> Option<HPy> {
-        if h.is_null() { Some(HPy::NULL) } else { self.handle(h, position) }
+    pub fn handle_or_null(self, h: HPy, position: usize) -> Option<InnerHandle> {
+        if h.is_null() { Some(InnerHandle::NULL) } else { self.handle(h, position) }
     }
 
     /// As [`Call::handle`], for a parameter for which the function refuses null.
     #[inline(always)]
-    pub fn handle_or_refused(self, h: HPy, position: usize) -> Option<HPy> {
+    pub fn handle_or_refused(self, h: HPy, position: usize) -> Option<InnerHandle> {
         if !h.is_null() {
             return self.handle(h, position);
         }
         match self.complain_of_refused(Misuse::NullHandle, "null", position) {
-            true => Some(HPy::NULL),
+            true => Some(InnerHandle::NULL),
             false => self.cannot(Misuse::NullHandle),
         }
     }
 
     #[cold]
-    fn handle_slowly(self, h: HPy, position: usize) -> Option<HPy> {
-        let inner = |slot: &Slot| Some(HPy { _i: slot.inner.load(Relaxed) });
+    fn handle_slowly(self, h: HPy, position: usize) -> Option<InnerHandle> {
+        let inner = |slot: &Slot| Some(InnerHandle::from_word(slot.inner.load(Relaxed)));
         match find(h._i, self.thread.place()) {
             Found::Open(slot) => return inner(slot),
             Found::Closed(slot) => {
@@ -154,7 +155,7 @@ impl Call {
     unsafe fn is_in_member(self, value: isize) -> bool {
         // SAFETY: as this function's; what is looked at is alive.
         unsafe {
-            ((*self.inner).ctx_Err_Occurred)(self.inner) == 0
+            self.inner.ctx_Err_Occurred() == 0
                 && known_types::any_open(self, |of, data| known_types::member_holds(of, data, value))
         }
     }
@@ -259,9 +260,9 @@ impl Call {
 
     /// Whether an inner handle is of a type, which the API function takes for granted.
     #[inline]
-    pub fn is(self, inner: HPy, member: fn(&HPyContext) -> HPy, wanted: &str, position: usize) -> bool {
+    pub fn is(self, inner: InnerHandle, member: fn(&HPyContext) -> HPy, wanted: &str, position: usize) -> bool {
         // SAFETY: the handle is open, and the context's constants are.
-        if unsafe { ((*self.inner).ctx_TypeCheck)(self.inner, inner, member(&*self.inner)) } != 0 {
+        if unsafe { self.inner.ctx_TypeCheck(inner, self.inner.constant(member)) } != 0 {
             return true;
         }
         // The words are those of 0.9.
@@ -286,7 +287,7 @@ impl Call {
 ///
 /// # Safety
 /// The array has as many handles.
-pub unsafe fn array(call: Call, items: *const HPy, count: usize, position: usize) -> Option<Vec<HPy>> {
+pub unsafe fn array(call: Call, items: *const HPy, count: usize, position: usize) -> Option<Vec<InnerHandle>> {
     if count > 0 && !call.pointer(items.cast(), position) {
         return None;
     }

@@ -17,7 +17,7 @@ macro_rules! checked_attribute {
                 let Some(name) = call.handle(name, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_GetAttr)(call.inner, obj, name))
+                call.opened(call.inner.ctx_GetAttr(obj, name))
             }
         }
         unsafe extern "C" fn ctx_GetAttr_s(ctx: *mut HPyContext, obj: HPy, utf8_name: *const c_char) -> HPy {
@@ -33,7 +33,7 @@ macro_rules! checked_attribute {
                 let Some(obj) = call.handle(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_GetAttr_s)(call.inner, obj, utf8_name))
+                call.opened(call.inner.ctx_GetAttr_s(obj, utf8_name))
             }
         }
         unsafe extern "C" fn ctx_HasAttr(ctx: *mut HPyContext, obj: HPy, name: HPy) -> c_int {
@@ -48,7 +48,7 @@ macro_rules! checked_attribute {
                 let Some(name) = call.handle(name, 1) else {
                     return 0;
                 };
-                ((*call.inner).ctx_HasAttr)(call.inner, obj, name)
+                call.inner.ctx_HasAttr(obj, name)
             }
         }
         unsafe extern "C" fn ctx_HasAttr_s(ctx: *mut HPyContext, obj: HPy, utf8_name: *const c_char) -> c_int {
@@ -63,7 +63,7 @@ macro_rules! checked_attribute {
                 let Some(obj) = call.handle(obj, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_HasAttr_s)(call.inner, obj, utf8_name)
+                call.inner.ctx_HasAttr_s(obj, utf8_name)
             }
         }
         unsafe extern "C" fn ctx_SetAttr(ctx: *mut HPyContext, obj: HPy, name: HPy, value: HPy) -> c_int {
@@ -81,7 +81,7 @@ macro_rules! checked_attribute {
                 let Some(value) = call.handle_or_null(value, 2) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_SetAttr)(call.inner, obj, name, value);
+                let result = call.inner.ctx_SetAttr(obj, name, value);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -109,7 +109,7 @@ macro_rules! checked_attribute {
                 let Some(value) = call.handle_or_null(value, 2) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_SetAttr_s)(call.inner, obj, utf8_name, value);
+                let result = call.inner.ctx_SetAttr_s(obj, utf8_name, value);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -128,7 +128,7 @@ macro_rules! checked_bool {
                 let Some(call) = crate::call::Call::enter(ctx, 97) else {
                     return HPy::NULL;
                 };
-                call.opened_or_null(((*call.inner).ctx_Bool_FromBool)(call.inner, v))
+                call.opened_or_null(call.inner.ctx_Bool_FromBool(v))
             }
         }
     };
@@ -146,7 +146,7 @@ macro_rules! checked_bytes {
                 let Some(h) = call.handle(h, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Bytes_Check)(call.inner, h)
+                call.inner.ctx_Bytes_Check(h)
             }
         }
         unsafe extern "C" fn ctx_Bytes_Size(ctx: *mut HPyContext, h: HPy) -> HPy_ssize_t {
@@ -158,7 +158,7 @@ macro_rules! checked_bytes {
                 let Some(h) = call.handle(h, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_Bytes_Size)(call.inner, h);
+                let result = call.inner.ctx_Bytes_Size(h);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -177,7 +177,7 @@ macro_rules! checked_bytes {
                 if !call.is(h, |ctx| ctx.h_BytesType, "bytes", 0) {
                     return 0;
                 }
-                ((*call.inner).ctx_Bytes_GET_SIZE)(call.inner, h)
+                call.inner.ctx_Bytes_GET_SIZE(h)
             }
         }
         unsafe extern "C" fn ctx_Bytes_FromString(ctx: *mut HPyContext, bytes: *const c_char) -> HPy {
@@ -190,7 +190,7 @@ macro_rules! checked_bytes {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Bytes_FromString)(call.inner, bytes))
+                call.opened(call.inner.ctx_Bytes_FromString(bytes))
             }
         }
         unsafe extern "C" fn ctx_Bytes_FromStringAndSize(
@@ -210,7 +210,7 @@ macro_rules! checked_bytes {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Bytes_FromStringAndSize)(call.inner, bytes, len))
+                call.opened(call.inner.ctx_Bytes_FromStringAndSize(bytes, len))
             }
         }
     };
@@ -228,7 +228,7 @@ macro_rules! checked_call {
                 let Some(h) = call.handle(h, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Callable_Check)(call.inner, h)
+                call.inner.ctx_Callable_Check(h)
             }
         }
         unsafe extern "C" fn ctx_CallTupleDict(ctx: *mut HPyContext, callable: HPy, args: HPy, kw: HPy) -> HPy {
@@ -246,7 +246,7 @@ macro_rules! checked_call {
                 let Some(kw) = call.handle_or_null(kw, 2) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_CallTupleDict)(call.inner, callable, args, kw))
+                call.opened(call.inner.ctx_CallTupleDict(callable, args, kw))
             }
         }
     };
@@ -270,7 +270,7 @@ macro_rules! checked_capsule {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Capsule_New)(call.inner, pointer, utf8_name, destructor))
+                call.opened(call.inner.ctx_Capsule_New(pointer, utf8_name, destructor))
             }
         }
         unsafe extern "C" fn ctx_Capsule_IsValid(
@@ -289,7 +289,7 @@ macro_rules! checked_capsule {
                 let Some(capsule) = call.handle(capsule, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Capsule_IsValid)(call.inner, capsule, utf8_name)
+                call.inner.ctx_Capsule_IsValid(capsule, utf8_name)
             }
         }
         unsafe extern "C" fn ctx_Capsule_Set(
@@ -310,7 +310,7 @@ macro_rules! checked_capsule {
                 let Some(capsule) = call.handle(capsule, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_Capsule_Set)(call.inner, capsule, key, value);
+                let result = call.inner.ctx_Capsule_Set(capsule, key, value);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -336,7 +336,7 @@ macro_rules! checked_contextvar {
                 let Some(default_value) = call.handle_or_null(default_value, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_ContextVar_New)(call.inner, name, default_value))
+                call.opened(call.inner.ctx_ContextVar_New(name, default_value))
             }
         }
         unsafe extern "C" fn ctx_ContextVar_Set(ctx: *mut HPyContext, context_var: HPy, value: HPy) -> HPy {
@@ -351,7 +351,7 @@ macro_rules! checked_contextvar {
                 let Some(value) = call.handle(value, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_ContextVar_Set)(call.inner, context_var, value))
+                call.opened(call.inner.ctx_ContextVar_Set(context_var, value))
             }
         }
     };
@@ -369,7 +369,7 @@ macro_rules! checked_dict {
                 let Some(h) = call.handle(h, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Dict_Check)(call.inner, h)
+                call.inner.ctx_Dict_Check(h)
             }
         }
         unsafe extern "C" fn ctx_Dict_New(ctx: *mut HPyContext) -> HPy {
@@ -378,7 +378,7 @@ macro_rules! checked_dict {
                 let Some(call) = crate::call::Call::enter(ctx, 202) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Dict_New)(call.inner))
+                call.opened(call.inner.ctx_Dict_New())
             }
         }
         unsafe extern "C" fn ctx_Dict_Keys(ctx: *mut HPyContext, h: HPy) -> HPy {
@@ -390,7 +390,7 @@ macro_rules! checked_dict {
                 let Some(h) = call.handle_or_refused(h, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Dict_Keys)(call.inner, h))
+                call.opened(call.inner.ctx_Dict_Keys(h))
             }
         }
         unsafe extern "C" fn ctx_Dict_Copy(ctx: *mut HPyContext, h: HPy) -> HPy {
@@ -402,7 +402,7 @@ macro_rules! checked_dict {
                 let Some(h) = call.handle_or_refused(h, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Dict_Copy)(call.inner, h))
+                call.opened(call.inner.ctx_Dict_Copy(h))
             }
         }
     };
@@ -420,7 +420,7 @@ macro_rules! checked_error {
                 if !(call.text(message, 0, false, false)) {
                     return;
                 }
-                ((*call.inner).ctx_FatalError)(call.inner, message);
+                call.inner.ctx_FatalError(message);
             }
         }
         unsafe extern "C" fn ctx_Err_SetObject(ctx: *mut HPyContext, h_type: HPy, h_value: HPy) {
@@ -435,7 +435,7 @@ macro_rules! checked_error {
                 let Some(h_value) = call.handle_or_null(h_value, 1) else {
                     return;
                 };
-                ((*call.inner).ctx_Err_SetObject)(call.inner, h_type, h_value);
+                call.inner.ctx_Err_SetObject(h_type, h_value);
                 call.has_raised();
             }
         }
@@ -456,7 +456,7 @@ macro_rules! checked_error {
                 let Some(h_type) = call.handle(h_type, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Err_SetFromErrnoWithFilename)(call.inner, h_type, filename_fsencoded))
+                call.opened(call.inner.ctx_Err_SetFromErrnoWithFilename(h_type, filename_fsencoded))
             }
         }
         unsafe extern "C" fn ctx_Err_SetFromErrnoWithFilenameObjects(
@@ -479,7 +479,7 @@ macro_rules! checked_error {
                 let Some(filename2) = call.handle_or_null(filename2, 2) else {
                     return;
                 };
-                ((*call.inner).ctx_Err_SetFromErrnoWithFilenameObjects)(call.inner, h_type, filename1, filename2);
+                call.inner.ctx_Err_SetFromErrnoWithFilenameObjects(h_type, filename1, filename2);
                 call.has_raised();
             }
         }
@@ -489,7 +489,7 @@ macro_rules! checked_error {
                 let Some(call) = crate::call::Call::enter(ctx, 141) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Err_Occurred)(call.inner)
+                call.inner.ctx_Err_Occurred()
             }
         }
         unsafe extern "C" fn ctx_Err_ExceptionMatches(ctx: *mut HPyContext, exc: HPy) -> c_int {
@@ -501,7 +501,7 @@ macro_rules! checked_error {
                 let Some(exc) = call.handle(exc, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Err_ExceptionMatches)(call.inner, exc)
+                call.inner.ctx_Err_ExceptionMatches(exc)
             }
         }
         unsafe extern "C" fn ctx_Err_NoMemory(ctx: *mut HPyContext) {
@@ -510,7 +510,7 @@ macro_rules! checked_error {
                 let Some(call) = crate::call::Call::enter(ctx, 143) else {
                     return;
                 };
-                ((*call.inner).ctx_Err_NoMemory)(call.inner);
+                call.inner.ctx_Err_NoMemory();
                 call.has_raised();
             }
         }
@@ -520,7 +520,7 @@ macro_rules! checked_error {
                 let Some(call) = crate::call::Call::enter(ctx, 144) else {
                     return;
                 };
-                ((*call.inner).ctx_Err_Clear)(call.inner);
+                call.inner.ctx_Err_Clear();
             }
         }
         unsafe extern "C" fn ctx_Err_NewException(
@@ -544,7 +544,7 @@ macro_rules! checked_error {
                 let Some(dict) = call.handle_or_null(dict, 2) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Err_NewException)(call.inner, utf8_name, base, dict))
+                call.opened(call.inner.ctx_Err_NewException(utf8_name, base, dict))
             }
         }
         unsafe extern "C" fn ctx_Err_NewExceptionWithDoc(
@@ -569,7 +569,7 @@ macro_rules! checked_error {
                 let Some(dict) = call.handle_or_null(dict, 3) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Err_NewExceptionWithDoc)(call.inner, utf8_name, utf8_doc, base, dict))
+                call.opened(call.inner.ctx_Err_NewExceptionWithDoc(utf8_name, utf8_doc, base, dict))
             }
         }
         unsafe extern "C" fn ctx_Err_WarnEx(
@@ -590,7 +590,7 @@ macro_rules! checked_error {
                 let Some(category) = call.handle_or_null(category, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_Err_WarnEx)(call.inner, category, utf8_message, stack_level);
+                let result = call.inner.ctx_Err_WarnEx(category, utf8_message, stack_level);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -606,7 +606,7 @@ macro_rules! checked_error {
                 let Some(obj) = call.handle_or_null(obj, 0) else {
                     return;
                 };
-                ((*call.inner).ctx_Err_WriteUnraisable)(call.inner, obj);
+                call.inner.ctx_Err_WriteUnraisable(obj);
             }
         }
     };
@@ -633,7 +633,7 @@ macro_rules! checked_eval {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Compile_s)(call.inner, utf8_source, utf8_filename, kind))
+                call.opened(call.inner.ctx_Compile_s(utf8_source, utf8_filename, kind))
             }
         }
     };
@@ -648,7 +648,7 @@ macro_rules! checked_float {
                 let Some(call) = crate::call::Call::enter(ctx, 95) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Float_FromDouble)(call.inner, v))
+                call.opened(call.inner.ctx_Float_FromDouble(v))
             }
         }
         unsafe extern "C" fn ctx_Float_AsDouble(ctx: *mut HPyContext, h: HPy) -> f64 {
@@ -660,7 +660,7 @@ macro_rules! checked_float {
                 let Some(h) = call.handle(h, 0) else {
                     return -1.0;
                 };
-                let result = ((*call.inner).ctx_Float_AsDouble)(call.inner, h);
+                let result = call.inner.ctx_Float_AsDouble(h);
                 if result == -1.0 {
                     call.has_failed();
                 }
@@ -682,7 +682,7 @@ macro_rules! checked_handle {
                 let Some(h) = call.handle_or_null(h, 0) else {
                     return HPy::NULL;
                 };
-                call.opened_or_null(((*call.inner).ctx_Dup)(call.inner, h))
+                call.opened_or_null(call.inner.ctx_Dup(h))
             }
         }
         unsafe extern "C" fn ctx_Is(ctx: *mut HPyContext, obj: HPy, other: HPy) -> c_int {
@@ -697,7 +697,7 @@ macro_rules! checked_handle {
                 let Some(other) = call.handle_or_null(other, 1) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Is)(call.inner, obj, other)
+                call.inner.ctx_Is(obj, other)
             }
         }
     };
@@ -716,7 +716,7 @@ macro_rules! checked_import {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Import_ImportModule)(call.inner, utf8_name))
+                call.opened(call.inner.ctx_Import_ImportModule(utf8_name))
             }
         }
     };
@@ -734,7 +734,7 @@ macro_rules! checked_item {
                 let Some(h) = call.handle(h, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_Length)(call.inner, h);
+                let result = call.inner.ctx_Length(h);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -753,7 +753,7 @@ macro_rules! checked_item {
                 let Some(key) = call.handle(key, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_GetItem)(call.inner, obj, key))
+                call.opened(call.inner.ctx_GetItem(obj, key))
             }
         }
         unsafe extern "C" fn ctx_GetItem_i(ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t) -> HPy {
@@ -765,7 +765,7 @@ macro_rules! checked_item {
                 let Some(obj) = call.handle(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_GetItem_i)(call.inner, obj, idx))
+                call.opened(call.inner.ctx_GetItem_i(obj, idx))
             }
         }
         unsafe extern "C" fn ctx_GetItem_s(ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char) -> HPy {
@@ -781,7 +781,7 @@ macro_rules! checked_item {
                 let Some(obj) = call.handle(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_GetItem_s)(call.inner, obj, utf8_key))
+                call.opened(call.inner.ctx_GetItem_s(obj, utf8_key))
             }
         }
         unsafe extern "C" fn ctx_Contains(ctx: *mut HPyContext, container: HPy, key: HPy) -> c_int {
@@ -796,7 +796,7 @@ macro_rules! checked_item {
                 let Some(key) = call.handle(key, 1) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_Contains)(call.inner, container, key);
+                let result = call.inner.ctx_Contains(container, key);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -818,7 +818,7 @@ macro_rules! checked_item {
                 let Some(value) = call.handle(value, 2) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_SetItem)(call.inner, obj, key, value);
+                let result = call.inner.ctx_SetItem(obj, key, value);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -837,7 +837,7 @@ macro_rules! checked_item {
                 let Some(value) = call.handle(value, 2) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_SetItem_i)(call.inner, obj, idx, value);
+                let result = call.inner.ctx_SetItem_i(obj, idx, value);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -865,7 +865,7 @@ macro_rules! checked_item {
                 let Some(value) = call.handle(value, 2) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_SetItem_s)(call.inner, obj, utf8_key, value);
+                let result = call.inner.ctx_SetItem_s(obj, utf8_key, value);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -884,7 +884,7 @@ macro_rules! checked_item {
                 let Some(key) = call.handle(key, 1) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_DelItem)(call.inner, obj, key);
+                let result = call.inner.ctx_DelItem(obj, key);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -900,7 +900,7 @@ macro_rules! checked_item {
                 let Some(obj) = call.handle(obj, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_DelItem_i)(call.inner, obj, idx);
+                let result = call.inner.ctx_DelItem_i(obj, idx);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -920,7 +920,7 @@ macro_rules! checked_item {
                 let Some(obj) = call.handle(obj, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_DelItem_s)(call.inner, obj, utf8_key);
+                let result = call.inner.ctx_DelItem_s(obj, utf8_key);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -936,7 +936,7 @@ macro_rules! checked_item {
                 let Some(obj) = call.handle_or_refused(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_GetSlice)(call.inner, obj, start, end))
+                call.opened(call.inner.ctx_GetSlice(obj, start, end))
             }
         }
         unsafe extern "C" fn ctx_SetSlice(
@@ -957,7 +957,7 @@ macro_rules! checked_item {
                 let Some(value) = call.handle(value, 3) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_SetSlice)(call.inner, obj, start, end, value);
+                let result = call.inner.ctx_SetSlice(obj, start, end, value);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -978,7 +978,7 @@ macro_rules! checked_item {
                 let Some(obj) = call.handle_or_refused(obj, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_DelSlice)(call.inner, obj, start, end);
+                let result = call.inner.ctx_DelSlice(obj, start, end);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -1000,7 +1000,7 @@ macro_rules! checked_iter {
                 let Some(obj) = call.handle(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_GetIter)(call.inner, obj))
+                call.opened(call.inner.ctx_GetIter(obj))
             }
         }
         unsafe extern "C" fn ctx_Iter_Check(ctx: *mut HPyContext, obj: HPy) -> c_int {
@@ -1012,7 +1012,7 @@ macro_rules! checked_iter {
                 let Some(obj) = call.handle(obj, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Iter_Check)(call.inner, obj)
+                call.inner.ctx_Iter_Check(obj)
             }
         }
     };
@@ -1030,7 +1030,7 @@ macro_rules! checked_list {
                 let Some(h) = call.handle(h, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_List_Check)(call.inner, h)
+                call.inner.ctx_List_Check(h)
             }
         }
         unsafe extern "C" fn ctx_List_New(ctx: *mut HPyContext, len: HPy_ssize_t) -> HPy {
@@ -1043,7 +1043,7 @@ macro_rules! checked_list {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_List_New)(call.inner, len))
+                call.opened(call.inner.ctx_List_New(len))
             }
         }
         unsafe extern "C" fn ctx_List_Append(ctx: *mut HPyContext, h_list: HPy, h_item: HPy) -> c_int {
@@ -1058,7 +1058,7 @@ macro_rules! checked_list {
                 let Some(h_item) = call.handle(h_item, 1) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_List_Append)(call.inner, h_list, h_item);
+                let result = call.inner.ctx_List_Append(h_list, h_item);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -1082,7 +1082,7 @@ macro_rules! checked_list {
                 let Some(h_item) = call.handle(h_item, 2) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_List_Insert)(call.inner, h_list, index, h_item);
+                let result = call.inner.ctx_List_Insert(h_list, index, h_item);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -1101,7 +1101,7 @@ macro_rules! checked_long {
                 let Some(call) = crate::call::Call::enter(ctx, 79) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Long_FromInt32_t)(call.inner, value))
+                call.opened(call.inner.ctx_Long_FromInt32_t(value))
             }
         }
         unsafe extern "C" fn ctx_Long_FromUInt32_t(ctx: *mut HPyContext, value: u32) -> HPy {
@@ -1110,7 +1110,7 @@ macro_rules! checked_long {
                 let Some(call) = crate::call::Call::enter(ctx, 80) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Long_FromUInt32_t)(call.inner, value))
+                call.opened(call.inner.ctx_Long_FromUInt32_t(value))
             }
         }
         unsafe extern "C" fn ctx_Long_FromInt64_t(ctx: *mut HPyContext, v: i64) -> HPy {
@@ -1119,7 +1119,7 @@ macro_rules! checked_long {
                 let Some(call) = crate::call::Call::enter(ctx, 81) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Long_FromInt64_t)(call.inner, v))
+                call.opened(call.inner.ctx_Long_FromInt64_t(v))
             }
         }
         unsafe extern "C" fn ctx_Long_FromUInt64_t(ctx: *mut HPyContext, v: u64) -> HPy {
@@ -1128,7 +1128,7 @@ macro_rules! checked_long {
                 let Some(call) = crate::call::Call::enter(ctx, 82) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Long_FromUInt64_t)(call.inner, v))
+                call.opened(call.inner.ctx_Long_FromUInt64_t(v))
             }
         }
         unsafe extern "C" fn ctx_Long_FromSize_t(ctx: *mut HPyContext, value: usize) -> HPy {
@@ -1137,7 +1137,7 @@ macro_rules! checked_long {
                 let Some(call) = crate::call::Call::enter(ctx, 83) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Long_FromSize_t)(call.inner, value))
+                call.opened(call.inner.ctx_Long_FromSize_t(value))
             }
         }
         unsafe extern "C" fn ctx_Long_FromSsize_t(ctx: *mut HPyContext, value: HPy_ssize_t) -> HPy {
@@ -1146,7 +1146,7 @@ macro_rules! checked_long {
                 let Some(call) = crate::call::Call::enter(ctx, 84) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Long_FromSsize_t)(call.inner, value))
+                call.opened(call.inner.ctx_Long_FromSsize_t(value))
             }
         }
         unsafe extern "C" fn ctx_Long_AsInt32_t(ctx: *mut HPyContext, h: HPy) -> i32 {
@@ -1158,7 +1158,7 @@ macro_rules! checked_long {
                 let Some(h) = call.handle(h, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_Long_AsInt32_t)(call.inner, h);
+                let result = call.inner.ctx_Long_AsInt32_t(h);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -1174,7 +1174,7 @@ macro_rules! checked_long {
                 let Some(h) = call.handle(h, 0) else {
                     return u32::MAX;
                 };
-                let result = ((*call.inner).ctx_Long_AsUInt32_t)(call.inner, h);
+                let result = call.inner.ctx_Long_AsUInt32_t(h);
                 if result == u32::MAX {
                     call.has_failed();
                 }
@@ -1190,7 +1190,7 @@ macro_rules! checked_long {
                 let Some(h) = call.handle(h, 0) else {
                     return u32::MAX;
                 };
-                let result = ((*call.inner).ctx_Long_AsUInt32_tMask)(call.inner, h);
+                let result = call.inner.ctx_Long_AsUInt32_tMask(h);
                 if result == u32::MAX {
                     call.has_failed();
                 }
@@ -1206,7 +1206,7 @@ macro_rules! checked_long {
                 let Some(h) = call.handle(h, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_Long_AsInt64_t)(call.inner, h);
+                let result = call.inner.ctx_Long_AsInt64_t(h);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -1222,7 +1222,7 @@ macro_rules! checked_long {
                 let Some(h) = call.handle(h, 0) else {
                     return u64::MAX;
                 };
-                let result = ((*call.inner).ctx_Long_AsUInt64_t)(call.inner, h);
+                let result = call.inner.ctx_Long_AsUInt64_t(h);
                 if result == u64::MAX {
                     call.has_failed();
                 }
@@ -1238,7 +1238,7 @@ macro_rules! checked_long {
                 let Some(h) = call.handle(h, 0) else {
                     return u64::MAX;
                 };
-                let result = ((*call.inner).ctx_Long_AsUInt64_tMask)(call.inner, h);
+                let result = call.inner.ctx_Long_AsUInt64_tMask(h);
                 if result == u64::MAX {
                     call.has_failed();
                 }
@@ -1254,7 +1254,7 @@ macro_rules! checked_long {
                 let Some(h) = call.handle(h, 0) else {
                     return usize::MAX;
                 };
-                let result = ((*call.inner).ctx_Long_AsSize_t)(call.inner, h);
+                let result = call.inner.ctx_Long_AsSize_t(h);
                 if result == usize::MAX {
                     call.has_failed();
                 }
@@ -1270,7 +1270,7 @@ macro_rules! checked_long {
                 let Some(h) = call.handle(h, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_Long_AsSsize_t)(call.inner, h);
+                let result = call.inner.ctx_Long_AsSsize_t(h);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -1286,7 +1286,7 @@ macro_rules! checked_long {
                 let Some(h) = call.handle(h, 0) else {
                     return core::ptr::null_mut();
                 };
-                let result = ((*call.inner).ctx_Long_AsVoidPtr)(call.inner, h);
+                let result = call.inner.ctx_Long_AsVoidPtr(h);
                 if result.is_null() {
                     call.has_failed();
                 }
@@ -1302,7 +1302,7 @@ macro_rules! checked_long {
                 let Some(h) = call.handle(h, 0) else {
                     return -1.0;
                 };
-                let result = ((*call.inner).ctx_Long_AsDouble)(call.inner, h);
+                let result = call.inner.ctx_Long_AsDouble(h);
                 if result == -1.0 {
                     call.has_failed();
                 }
@@ -1324,7 +1324,7 @@ macro_rules! checked_number {
                 let Some(h) = call.handle(h, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Number_Check)(call.inner, h)
+                call.inner.ctx_Number_Check(h)
             }
         }
         unsafe extern "C" fn ctx_Add(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1339,7 +1339,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Add)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_Add(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_Subtract(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1354,7 +1354,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Subtract)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_Subtract(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_Multiply(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1369,7 +1369,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Multiply)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_Multiply(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_MatrixMultiply(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1384,7 +1384,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_MatrixMultiply)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_MatrixMultiply(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_FloorDivide(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1399,7 +1399,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_FloorDivide)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_FloorDivide(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_TrueDivide(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1414,7 +1414,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_TrueDivide)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_TrueDivide(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_Remainder(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1429,7 +1429,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Remainder)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_Remainder(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_Divmod(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1444,7 +1444,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Divmod)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_Divmod(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_Power(ctx: *mut HPyContext, h1: HPy, h2: HPy, h3: HPy) -> HPy {
@@ -1462,7 +1462,7 @@ macro_rules! checked_number {
                 let Some(h3) = call.handle(h3, 2) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Power)(call.inner, h1, h2, h3))
+                call.opened(call.inner.ctx_Power(h1, h2, h3))
             }
         }
         unsafe extern "C" fn ctx_Negative(ctx: *mut HPyContext, h1: HPy) -> HPy {
@@ -1474,7 +1474,7 @@ macro_rules! checked_number {
                 let Some(h1) = call.handle(h1, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Negative)(call.inner, h1))
+                call.opened(call.inner.ctx_Negative(h1))
             }
         }
         unsafe extern "C" fn ctx_Positive(ctx: *mut HPyContext, h1: HPy) -> HPy {
@@ -1486,7 +1486,7 @@ macro_rules! checked_number {
                 let Some(h1) = call.handle(h1, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Positive)(call.inner, h1))
+                call.opened(call.inner.ctx_Positive(h1))
             }
         }
         unsafe extern "C" fn ctx_Absolute(ctx: *mut HPyContext, h1: HPy) -> HPy {
@@ -1498,7 +1498,7 @@ macro_rules! checked_number {
                 let Some(h1) = call.handle(h1, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Absolute)(call.inner, h1))
+                call.opened(call.inner.ctx_Absolute(h1))
             }
         }
         unsafe extern "C" fn ctx_Invert(ctx: *mut HPyContext, h1: HPy) -> HPy {
@@ -1510,7 +1510,7 @@ macro_rules! checked_number {
                 let Some(h1) = call.handle(h1, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Invert)(call.inner, h1))
+                call.opened(call.inner.ctx_Invert(h1))
             }
         }
         unsafe extern "C" fn ctx_Lshift(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1525,7 +1525,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Lshift)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_Lshift(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_Rshift(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1540,7 +1540,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Rshift)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_Rshift(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_And(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1555,7 +1555,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_And)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_And(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_Xor(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1570,7 +1570,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Xor)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_Xor(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_Or(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1585,7 +1585,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Or)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_Or(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_Index(ctx: *mut HPyContext, h1: HPy) -> HPy {
@@ -1597,7 +1597,7 @@ macro_rules! checked_number {
                 let Some(h1) = call.handle(h1, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Index)(call.inner, h1))
+                call.opened(call.inner.ctx_Index(h1))
             }
         }
         unsafe extern "C" fn ctx_Long(ctx: *mut HPyContext, h1: HPy) -> HPy {
@@ -1609,7 +1609,7 @@ macro_rules! checked_number {
                 let Some(h1) = call.handle(h1, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Long)(call.inner, h1))
+                call.opened(call.inner.ctx_Long(h1))
             }
         }
         unsafe extern "C" fn ctx_Float(ctx: *mut HPyContext, h1: HPy) -> HPy {
@@ -1621,7 +1621,7 @@ macro_rules! checked_number {
                 let Some(h1) = call.handle(h1, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Float)(call.inner, h1))
+                call.opened(call.inner.ctx_Float(h1))
             }
         }
         unsafe extern "C" fn ctx_InPlaceAdd(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1636,7 +1636,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceAdd)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceAdd(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlaceSubtract(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1651,7 +1651,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceSubtract)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceSubtract(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlaceMultiply(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1666,7 +1666,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceMultiply)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceMultiply(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlaceMatrixMultiply(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1681,7 +1681,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceMatrixMultiply)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceMatrixMultiply(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlaceFloorDivide(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1696,7 +1696,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceFloorDivide)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceFloorDivide(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlaceTrueDivide(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1711,7 +1711,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceTrueDivide)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceTrueDivide(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlaceRemainder(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1726,7 +1726,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceRemainder)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceRemainder(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlacePower(ctx: *mut HPyContext, h1: HPy, h2: HPy, h3: HPy) -> HPy {
@@ -1744,7 +1744,7 @@ macro_rules! checked_number {
                 let Some(h3) = call.handle(h3, 2) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlacePower)(call.inner, h1, h2, h3))
+                call.opened(call.inner.ctx_InPlacePower(h1, h2, h3))
             }
         }
         unsafe extern "C" fn ctx_InPlaceLshift(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1759,7 +1759,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceLshift)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceLshift(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlaceRshift(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1774,7 +1774,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceRshift)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceRshift(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlaceAnd(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1789,7 +1789,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceAnd)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceAnd(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlaceXor(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1804,7 +1804,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceXor)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceXor(h1, h2))
             }
         }
         unsafe extern "C" fn ctx_InPlaceOr(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
@@ -1819,7 +1819,7 @@ macro_rules! checked_number {
                 let Some(h2) = call.handle(h2, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_InPlaceOr)(call.inner, h1, h2))
+                call.opened(call.inner.ctx_InPlaceOr(h1, h2))
             }
         }
     };
@@ -1837,7 +1837,7 @@ macro_rules! checked_object {
                 let Some(h) = call.handle(h, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_IsTrue)(call.inner, h);
+                let result = call.inner.ctx_IsTrue(h);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -1853,7 +1853,7 @@ macro_rules! checked_object {
                 let Some(obj) = call.handle(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Repr)(call.inner, obj))
+                call.opened(call.inner.ctx_Repr(obj))
             }
         }
         unsafe extern "C" fn ctx_Str(ctx: *mut HPyContext, obj: HPy) -> HPy {
@@ -1865,7 +1865,7 @@ macro_rules! checked_object {
                 let Some(obj) = call.handle(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Str)(call.inner, obj))
+                call.opened(call.inner.ctx_Str(obj))
             }
         }
         unsafe extern "C" fn ctx_ASCII(ctx: *mut HPyContext, obj: HPy) -> HPy {
@@ -1877,7 +1877,7 @@ macro_rules! checked_object {
                 let Some(obj) = call.handle(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_ASCII)(call.inner, obj))
+                call.opened(call.inner.ctx_ASCII(obj))
             }
         }
         unsafe extern "C" fn ctx_Bytes(ctx: *mut HPyContext, obj: HPy) -> HPy {
@@ -1889,7 +1889,7 @@ macro_rules! checked_object {
                 let Some(obj) = call.handle(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Bytes)(call.inner, obj))
+                call.opened(call.inner.ctx_Bytes(obj))
             }
         }
         unsafe extern "C" fn ctx_RichCompare(ctx: *mut HPyContext, v: HPy, w: HPy, op: c_int) -> HPy {
@@ -1908,7 +1908,7 @@ macro_rules! checked_object {
                 let Some(w) = call.handle(w, 1) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_RichCompare)(call.inner, v, w, op))
+                call.opened(call.inner.ctx_RichCompare(v, w, op))
             }
         }
         unsafe extern "C" fn ctx_RichCompareBool(ctx: *mut HPyContext, v: HPy, w: HPy, op: c_int) -> c_int {
@@ -1927,7 +1927,7 @@ macro_rules! checked_object {
                 let Some(w) = call.handle(w, 1) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_RichCompareBool)(call.inner, v, w, op);
+                let result = call.inner.ctx_RichCompareBool(v, w, op);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -1943,7 +1943,7 @@ macro_rules! checked_object {
                 let Some(obj) = call.handle(obj, 0) else {
                     return -1;
                 };
-                let result = ((*call.inner).ctx_Hash)(call.inner, obj);
+                let result = call.inner.ctx_Hash(obj);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -1959,7 +1959,7 @@ macro_rules! checked_object {
                 let Some(h) = call.handle(h, 0) else {
                     return;
                 };
-                ((*call.inner).ctx_Dump)(call.inner, h);
+                call.inner.ctx_Dump(h);
             }
         }
     };
@@ -1990,7 +1990,7 @@ macro_rules! checked_slice {
                 if !call.is(slice, |ctx| ctx.h_SliceType, "slice", 0) {
                     return -1;
                 }
-                let result = ((*call.inner).ctx_Slice_Unpack)(call.inner, slice, start, stop, step);
+                let result = call.inner.ctx_Slice_Unpack(slice, start, stop, step);
                 if result == -1 {
                     call.has_failed();
                 }
@@ -2012,7 +2012,7 @@ macro_rules! checked_slice {
                 let Some(step) = call.handle_or_null(step, 2) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Slice_New)(call.inner, start, stop, step))
+                call.opened(call.inner.ctx_Slice_New(start, stop, step))
             }
         }
     };
@@ -2030,7 +2030,7 @@ macro_rules! checked_tuple {
                 let Some(h) = call.handle(h, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Tuple_Check)(call.inner, h)
+                call.inner.ctx_Tuple_Check(h)
             }
         }
     };
@@ -2048,7 +2048,7 @@ macro_rules! checked_type {
                 let Some(obj) = call.handle_or_refused(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Type)(call.inner, obj))
+                call.opened(call.inner.ctx_Type(obj))
             }
         }
         unsafe extern "C" fn ctx_TypeCheck(ctx: *mut HPyContext, obj: HPy, r#type: HPy) -> c_int {
@@ -2066,7 +2066,7 @@ macro_rules! checked_type {
                 if !call.is(r#type, |ctx| ctx.h_TypeType, "type", 1) {
                     return 0;
                 }
-                ((*call.inner).ctx_TypeCheck)(call.inner, obj, r#type)
+                call.inner.ctx_TypeCheck(obj, r#type)
             }
         }
         unsafe extern "C" fn ctx_Type_GetBuiltinShape(ctx: *mut HPyContext, h_type: HPy) -> HPyType_BuiltinShape {
@@ -2078,7 +2078,7 @@ macro_rules! checked_type {
                 let Some(h_type) = call.handle(h_type, 0) else {
                     return HPyType_BuiltinShape(-2);
                 };
-                ((*call.inner).ctx_Type_GetBuiltinShape)(call.inner, h_type)
+                call.inner.ctx_Type_GetBuiltinShape(h_type)
             }
         }
         unsafe extern "C" fn ctx_Type_IsSubtype(ctx: *mut HPyContext, sub: HPy, r#type: HPy) -> c_int {
@@ -2099,7 +2099,7 @@ macro_rules! checked_type {
                 if !call.is(r#type, |ctx| ctx.h_TypeType, "type", 1) {
                     return 0;
                 }
-                ((*call.inner).ctx_Type_IsSubtype)(call.inner, sub, r#type)
+                call.inner.ctx_Type_IsSubtype(sub, r#type)
             }
         }
     };
@@ -2118,7 +2118,7 @@ macro_rules! checked_unicode {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Unicode_FromString)(call.inner, utf8))
+                call.opened(call.inner.ctx_Unicode_FromString(utf8))
             }
         }
         unsafe extern "C" fn ctx_Unicode_Check(ctx: *mut HPyContext, h: HPy) -> c_int {
@@ -2130,7 +2130,7 @@ macro_rules! checked_unicode {
                 let Some(h) = call.handle(h, 0) else {
                     return 0;
                 };
-                ((*call.inner).ctx_Unicode_Check)(call.inner, h)
+                call.inner.ctx_Unicode_Check(h)
             }
         }
         unsafe extern "C" fn ctx_Unicode_AsASCIIString(ctx: *mut HPyContext, h: HPy) -> HPy {
@@ -2142,7 +2142,7 @@ macro_rules! checked_unicode {
                 let Some(h) = call.handle(h, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Unicode_AsASCIIString)(call.inner, h))
+                call.opened(call.inner.ctx_Unicode_AsASCIIString(h))
             }
         }
         unsafe extern "C" fn ctx_Unicode_AsLatin1String(ctx: *mut HPyContext, h: HPy) -> HPy {
@@ -2154,7 +2154,7 @@ macro_rules! checked_unicode {
                 let Some(h) = call.handle(h, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Unicode_AsLatin1String)(call.inner, h))
+                call.opened(call.inner.ctx_Unicode_AsLatin1String(h))
             }
         }
         unsafe extern "C" fn ctx_Unicode_AsUTF8String(ctx: *mut HPyContext, h: HPy) -> HPy {
@@ -2166,7 +2166,7 @@ macro_rules! checked_unicode {
                 let Some(h) = call.handle(h, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Unicode_AsUTF8String)(call.inner, h))
+                call.opened(call.inner.ctx_Unicode_AsUTF8String(h))
             }
         }
         unsafe extern "C" fn ctx_Unicode_FromWideChar(
@@ -2183,7 +2183,7 @@ macro_rules! checked_unicode {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Unicode_FromWideChar)(call.inner, w, size))
+                call.opened(call.inner.ctx_Unicode_FromWideChar(w, size))
             }
         }
         unsafe extern "C" fn ctx_Unicode_DecodeFSDefault(ctx: *mut HPyContext, v: *const c_char) -> HPy {
@@ -2196,7 +2196,7 @@ macro_rules! checked_unicode {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Unicode_DecodeFSDefault)(call.inner, v))
+                call.opened(call.inner.ctx_Unicode_DecodeFSDefault(v))
             }
         }
         unsafe extern "C" fn ctx_Unicode_DecodeFSDefaultAndSize(
@@ -2213,7 +2213,7 @@ macro_rules! checked_unicode {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Unicode_DecodeFSDefaultAndSize)(call.inner, v, size))
+                call.opened(call.inner.ctx_Unicode_DecodeFSDefaultAndSize(v, size))
             }
         }
         unsafe extern "C" fn ctx_Unicode_EncodeFSDefault(ctx: *mut HPyContext, h: HPy) -> HPy {
@@ -2225,7 +2225,7 @@ macro_rules! checked_unicode {
                 let Some(h) = call.handle(h, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Unicode_EncodeFSDefault)(call.inner, h))
+                call.opened(call.inner.ctx_Unicode_EncodeFSDefault(h))
             }
         }
         unsafe extern "C" fn ctx_Unicode_ReadChar(ctx: *mut HPyContext, h: HPy, index: HPy_ssize_t) -> HPy_UCS4 {
@@ -2237,7 +2237,7 @@ macro_rules! checked_unicode {
                 let Some(h) = call.handle(h, 0) else {
                     return HPy_UCS4::MAX;
                 };
-                let result = ((*call.inner).ctx_Unicode_ReadChar)(call.inner, h, index);
+                let result = call.inner.ctx_Unicode_ReadChar(h, index);
                 if result == HPy_UCS4::MAX {
                     call.has_failed();
                 }
@@ -2262,7 +2262,7 @@ macro_rules! checked_unicode {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Unicode_DecodeASCII)(call.inner, ascii, size, errors))
+                call.opened(call.inner.ctx_Unicode_DecodeASCII(ascii, size, errors))
             }
         }
         unsafe extern "C" fn ctx_Unicode_DecodeLatin1(
@@ -2283,7 +2283,7 @@ macro_rules! checked_unicode {
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Unicode_DecodeLatin1)(call.inner, latin1, size, errors))
+                call.opened(call.inner.ctx_Unicode_DecodeLatin1(latin1, size, errors))
             }
         }
         unsafe extern "C" fn ctx_Unicode_FromEncodedObject(
@@ -2304,7 +2304,7 @@ macro_rules! checked_unicode {
                 let Some(obj) = call.handle_or_refused(obj, 0) else {
                     return HPy::NULL;
                 };
-                call.opened(((*call.inner).ctx_Unicode_FromEncodedObject)(call.inner, obj, encoding, errors))
+                call.opened(call.inner.ctx_Unicode_FromEncodedObject(obj, encoding, errors))
             }
         }
         unsafe extern "C" fn ctx_Unicode_Substring(
@@ -2324,7 +2324,7 @@ macro_rules! checked_unicode {
                 if !call.is(str, |ctx| ctx.h_UnicodeType, "str", 0) {
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).ctx_Unicode_Substring)(call.inner, str, start, end))
+                call.opened(call.inner.ctx_Unicode_Substring(str, start, end))
             }
         }
     };

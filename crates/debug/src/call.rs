@@ -4,6 +4,7 @@ use core::ops::Deref;
 use core::sync::atomic::Ordering::*;
 
 use hpy_abi::*;
+use hpy_layer::inner::{InnerContext, InnerHandle};
 use hpy_layer::{MEMBERS, place};
 
 use crate::autogen_misuses::Misuse;
@@ -16,7 +17,7 @@ use crate::thread::{Frame, LEFT, PENDING, Thread};
 /// An API function is being called, and may be. Handed on by value: a few registers.
 #[derive(Clone, Copy)]
 pub struct Call {
-    pub inner: *mut HPyContext,
+    pub inner: InnerContext,
     pub thread: &'static Thread,
     pub frame: &'static Frame,
     /// The member's index.
@@ -62,7 +63,7 @@ impl Call {
         if let Some(slot) = self.last_left() {
             let state = HPyThreadState { _i: slot.inner.load(Relaxed) };
             // SAFETY: the state is that of the last time that the thread has left.
-            unsafe { ((*self.inner).ctx_ReenterPythonExecution)(self.inner, state) };
+            unsafe { self.inner.ctx_ReenterPythonExecution(state) };
         }
         self.thread.flags.fetch_and(!LEFT, Relaxed);
         Entered { was_outside: true, ..self.begin() }
@@ -73,7 +74,7 @@ impl Call {
         self.thread.flags.fetch_or(LEFT, Relaxed);
         if let Some(slot) = self.last_left() {
             // SAFETY: the thread holds the interpreter, for which the function has come back.
-            let state = unsafe { ((*self.inner).ctx_LeavePythonExecution)(self.inner) };
+            let state = unsafe { self.inner.ctx_LeavePythonExecution() };
             slot.inner.store(state._i, Relaxed);
         }
     }
@@ -115,7 +116,7 @@ impl Call {
     pub fn cannot<T>(self, misuse: Misuse) -> Option<T> {
         // SAFETY: the call was entered, so the thread holds the interpreter.
         unsafe {
-            if ((*self.inner).ctx_Err_Occurred)(self.inner) == 0 {
+            if self.inner.ctx_Err_Occurred() == 0 {
                 let text = format!("{}: {} failed because of a misuse", misuse.title(), self.name());
                 (self.layer().host.raise)(misuse.identifier(), &text);
             }
@@ -140,18 +141,18 @@ impl Call {
 
     /// A handle for the extension, of a new inner one. Null stays null, and means failure.
     #[inline(always)]
-    pub fn opened(self, inner: HPy) -> HPy {
+    pub fn opened(self, inner: InnerHandle) -> HPy {
         if inner.is_null() {
             self.has_failed();
             return HPy::NULL;
         }
-        match self.open(Kind::Handle, inner._i) {
+        match self.open(Kind::Handle, inner.word()) {
             Some((token, _)) => HPy { _i: token.encode() },
             None => {
                 // SAFETY: the inner handle is ours.
                 unsafe {
-                    ((*self.inner).ctx_Close)(self.inner, inner);
-                    ((*self.inner).ctx_Err_NoMemory)(self.inner);
+                    self.inner.ctx_Close(inner);
+                    self.inner.ctx_Err_NoMemory();
                 }
                 self.has_failed();
                 HPy::NULL
@@ -161,8 +162,8 @@ impl Call {
 
     /// As [`Call::opened`], where null is no failure.
     #[inline(always)]
-    pub fn opened_or_null(self, inner: HPy) -> HPy {
-        if inner.is_null() { inner } else { self.opened(inner) }
+    pub fn opened_or_null(self, inner: InnerHandle) -> HPy {
+        if inner.is_null() { HPy::NULL } else { self.opened(inner) }
     }
 
     /// Keeps the way to this call.
@@ -180,8 +181,8 @@ impl Call {
 
     /// Closes an open handle's slot, and gives the inner handle, which is now the caller's.
     #[inline(always)]
-    pub fn close(self, index: u32, slot: &'static Slot) -> HPy {
-        let inner = HPy { _i: slot.inner.load(Relaxed) };
+    pub fn close(self, index: u32, slot: &'static Slot) -> InnerHandle {
+        let inner = InnerHandle::from_word(slot.inner.load(Relaxed));
         // SAFETY: the tales are the thread's own, and the handle is still open.
         unsafe { (*self.thread.tales.get()).take_down(self.layer(), slot, inner) };
         if limits::TRACES.load(Relaxed) != 0 {

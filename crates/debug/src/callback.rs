@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use hpy_abi::*;
+use hpy_layer::inner::{InnerContext, InnerHandle};
 
 use crate::autogen_misuses::Misuse;
 use crate::layer::Layer;
@@ -34,17 +34,17 @@ impl Callable {
 ///
 /// # Safety
 /// The handle is of the context `inner`, and becomes ours; the caller holds the interpreter.
-pub unsafe fn set(inner: *mut HPyContext, which: Callback, callable: HPy) {
+pub unsafe fn set(inner: InnerContext, which: Callback, callable: InnerHandle) {
     let mut callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
     let old = callbacks.iter().position(|each| each.is(which)).map(|index| callbacks.swap_remove(index));
     if !callable.is_null() {
-        callbacks.push(Callable { interpreter: interpreter::here(), which, handle: callable._i });
+        callbacks.push(Callable { interpreter: interpreter::here(), which, handle: callable.word() });
     }
     // Closing it may run code that comes here.
     drop(callbacks);
     if let Some(old) = old {
         // SAFETY: it was ours.
-        unsafe { ((*inner).ctx_Close)(inner, HPy { _i: old.handle }) };
+        unsafe { inner.ctx_Close(InnerHandle::from_word(old.handle)) };
     }
 }
 
@@ -56,7 +56,7 @@ pub unsafe fn forget_all() {
     let Some(layer) = Layer::current() else { return };
     for which in [Callback::InvalidHandle, Callback::InvalidBuilder] {
         // SAFETY: as this function's.
-        unsafe { set(layer.inner, which, HPy::NULL) };
+        unsafe { set(layer.inner, which, InnerHandle::NULL) };
     }
 }
 
@@ -64,7 +64,7 @@ pub unsafe fn forget_all() {
 ///
 /// # Safety
 /// The caller holds the interpreter.
-pub unsafe fn for_misuse(inner: *mut HPyContext, misuse: Misuse) -> Option<HPy> {
+pub unsafe fn for_misuse(inner: InnerContext, misuse: Misuse) -> Option<InnerHandle> {
     let which = match misuse {
         Misuse::BuilderUsedUp => Callback::InvalidBuilder,
         Misuse::UseAfterClose
@@ -78,23 +78,23 @@ pub unsafe fn for_misuse(inner: *mut HPyContext, misuse: Misuse) -> Option<HPy> 
     let callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
     let found = callbacks.iter().find(|each| each.is(which))?;
     // SAFETY: as this function's; it is kept as long as the lock is held.
-    Some(unsafe { ((*inner).ctx_Dup)(inner, HPy { _i: found.handle }) })
+    Some(unsafe { inner.ctx_Dup(InnerHandle::from_word(found.handle)) })
 }
 
 /// Calls a callback, and closes it.
 ///
 /// # Safety
 /// The caller holds the interpreter.
-pub unsafe fn call(inner: *mut HPyContext, callback: HPy) {
+pub unsafe fn call(inner: InnerContext, callback: InnerHandle) {
     // SAFETY: as this function's.
     unsafe {
-        let result = ((*inner).ctx_CallTupleDict)(inner, callback, HPy::NULL, HPy::NULL);
+        let result = inner.ctx_CallTupleDict(callback, InnerHandle::NULL, InnerHandle::NULL);
         if result.is_null() {
             report::print("HPy debug mode: the callback for invalid handles failed");
-            ((*inner).ctx_Err_WriteUnraisable)(inner, callback);
+            inner.ctx_Err_WriteUnraisable(callback);
         } else {
-            ((*inner).ctx_Close)(inner, result);
+            inner.ctx_Close(result);
         }
-        ((*inner).ctx_Close)(inner, callback);
+        inner.ctx_Close(callback);
     }
 }

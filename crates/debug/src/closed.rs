@@ -5,7 +5,8 @@
 use core::sync::atomic::{AtomicU32, Ordering::*};
 use std::sync::{PoisonError, RwLock};
 
-use hpy_abi::{HPy, HPyType_BuiltinShape};
+use hpy_abi::HPyType_BuiltinShape;
+use hpy_layer::inner::InnerHandle;
 
 use crate::host::Value;
 use crate::layer::Layer;
@@ -70,7 +71,7 @@ impl Tales {
     /// # Safety
     /// The inner handle is open.
     #[inline(always)]
-    pub unsafe fn type_of(&mut self, layer: &Layer, inner: HPy) -> &mut KnownType {
+    pub unsafe fn type_of(&mut self, layer: &Layer, inner: InnerHandle) -> &mut KnownType {
         // SAFETY: as this function's.
         let marks = unsafe { (layer.host.type_of)(inner) };
         let known = &mut self.types[(marks.0 >> 4) % TYPES];
@@ -88,7 +89,7 @@ impl Tales {
     /// # Safety
     /// The inner handle is open.
     #[inline(always)]
-    pub unsafe fn take_down(&mut self, layer: &Layer, slot: &'static Slot, inner: HPy) {
+    pub unsafe fn take_down(&mut self, layer: &Layer, slot: &'static Slot, inner: InnerHandle) {
         // SAFETY: as this function's.
         let known = unsafe { self.type_of(layer, inner) };
         let (type_name, has_value) = (known.name, known.has_value);
@@ -122,7 +123,7 @@ impl Tales {
 
 impl KnownType {
     #[cold]
-    unsafe fn learn(&mut self, layer: &Layer, inner: HPy, marks: (usize, usize)) {
+    unsafe fn learn(&mut self, layer: &Layer, inner: InnerHandle, marks: (usize, usize)) {
         // SAFETY: the caller's handle is open.
         let (name, has_value) = unsafe { (layer.host.type_name)(inner) };
         let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);

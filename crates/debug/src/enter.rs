@@ -19,6 +19,7 @@ use crate::trouble::{Next, Trouble};
 use crate::{arguments, buffers, call, deferred, interpreter, limits, open_buffers, type_slots};
 use hpy_layer::entry::{self, Entry as _, Number, Request, Requests};
 use hpy_layer::entry_of;
+use hpy_layer::inner::{InnerContext, InnerHandle};
 use hpy_layer::names::{self, Function};
 
 /// How what is closed here is closed.
@@ -62,8 +63,8 @@ pub unsafe fn from_trampoline(
         let frame = &*(*ctx)._private.cast::<Frame>();
         let Some(layer) = frame.layer().map(Layer::here) else { return };
         let entry = match signature {
-            HPyFunc_GETBUFFERPROC => transmute::<HPyFunc_getbufferproc, HPyCFunction>(Some(get_buffer)),
-            HPyFunc_RELEASEBUFFERPROC => transmute::<HPyFunc_releasebufferproc, HPyCFunction>(Some(release_buffer)),
+            HPyFunc_GETBUFFERPROC => transmute::<*const (), HPyCFunction>(get_buffer as *const ()),
+            HPyFunc_RELEASEBUFFERPROC => transmute::<*const (), HPyCFunction>(release_buffer as *const ()),
             HPyFunc_CAPSULE_DESTRUCTOR => transmute::<HPyFunc_Capsule_Destructor, HPyCFunction>(Some(destroy_capsule)),
             // It has no context, and type_slots::traverse is what the runtime has been given.
             HPyFunc_TRAVERSEPROC | HPyFunc_DESTROYFUNC => function,
@@ -72,13 +73,13 @@ pub unsafe fn from_trampoline(
         entry::ask(layer.level, Request { function, layer: core::ptr::from_ref(layer).cast() });
         let inner = layer.inner;
         // A signature that we do not know, the inner runtime does not know either.
-        ((*inner).ctx_CallRealFunctionFromTrampoline)(inner, signature, entry, args);
+        inner.ctx_CallRealFunctionFromTrampoline(signature, entry, args);
     }
 }
 
 impl entry::Entry for Entry {
     #[inline(always)]
-    unsafe fn begin(_inner: *mut HPyContext) -> Entry {
+    unsafe fn begin(_inner: InnerContext) -> Entry {
         let thread = Thread::here();
         let requests = entry::asked();
         // SAFETY: `from_trampoline` has just asked, on this thread.
@@ -125,12 +126,12 @@ impl entry::Entry for Entry {
 
     /// A handle for the length of the call. Null stays null.
     #[inline(always)]
-    fn argument(&mut self, inner: HPy, position: u16) -> HPy {
+    fn argument(&mut self, inner: InnerHandle, position: u16) -> HPy {
         if inner.is_null() {
             return HPy::NULL;
         }
         let mark = Mark { by: ARGUMENT + position, ip: 0 };
-        let Some((token, slot)) = self.thread.open(Kind::Argument, inner._i, mark, self.described.id) else {
+        let Some((token, slot)) = self.thread.open(Kind::Argument, inner.word(), mark, self.described.id) else {
             self.out_of_slots();
         };
         if limits::TRACES.load(Relaxed) != 0 {
@@ -148,12 +149,12 @@ impl entry::Entry for Entry {
 
     /// Handles for an array, which is followed by the values of the names. Lives as long as this.
     #[inline(always)]
-    unsafe fn arguments(&mut self, args: *const HPy, count: usize, names: HPy) -> *const HPy {
+    unsafe fn arguments(&mut self, args: *const InnerHandle, count: usize, names: InnerHandle) -> *const HPy {
         let mut total = count;
         if !names.is_null() {
             let inner = self.layer.inner;
             // SAFETY: the runtime passes a tuple.
-            total += unsafe { ((*inner).ctx_Length)(inner, names) }.max(0).cast_unsigned();
+            total += unsafe { inner.ctx_Length(names) }.max(0).cast_unsigned();
         }
         if total <= FEW {
             for index in 0..total {
@@ -183,16 +184,16 @@ impl entry::Entry for Entry {
 
     /// The result for the inner runtime, which owns it.
     #[inline(always)]
-    fn finish_handle(&mut self, result: HPy) -> HPy {
+    fn finish_handle(&mut self, result: HPy) -> InnerHandle {
         let inner = self.take_result(result);
         let raise = self.end();
         let inner = if raise {
             if !inner.is_null() {
                 let context = self.layer.inner;
                 // SAFETY: the handle is ours.
-                unsafe { ((*context).ctx_Close)(context, inner) };
+                unsafe { context.ctx_Close(inner) };
             }
-            HPy::NULL
+            InnerHandle::NULL
         } else if inner.is_null() {
             if !self.has_exception() {
                 self.failure_without_exception();
@@ -206,8 +207,8 @@ impl entry::Entry for Entry {
             self.raise_deferred();
             let context = self.layer.inner;
             // SAFETY: the handle is ours.
-            unsafe { ((*context).ctx_Close)(context, inner) };
-            HPy::NULL
+            unsafe { context.ctx_Close(inner) };
+            InnerHandle::NULL
         } else {
             inner
         };
@@ -234,7 +235,7 @@ impl Entry {
     fn out_of_slots(&self) -> ! {
         let inner = self.layer.inner;
         // SAFETY: the function does not return.
-        unsafe { ((*inner).ctx_FatalError)(inner, c"HPy debug mode is out of memory for handles".as_ptr()) };
+        unsafe { inner.ctx_FatalError(c"HPy debug mode is out of memory for handles".as_ptr()) };
         std::process::abort()
     }
 
@@ -261,8 +262,8 @@ impl Entry {
 
     /// Closes a handle because the function returns, and gives the inner one.
     #[inline(always)]
-    fn close(&self, index: u32, slot: &'static Slot) -> HPy {
-        let inner = HPy { _i: slot.inner.load(Relaxed) };
+    fn close(&self, index: u32, slot: &'static Slot) -> InnerHandle {
+        let inner = InnerHandle::from_word(slot.inner.load(Relaxed));
         // SAFETY: the tales are the thread's own, and the handle is still open.
         unsafe { (*self.thread.tales.get()).take_down(self.layer, slot, inner) };
         self.thread.close(index, slot, RETURNED, self.described.id);
@@ -284,7 +285,7 @@ impl Entry {
     fn has_exception(&self) -> bool {
         let inner = self.layer.inner;
         // SAFETY: the thread holds the interpreter again.
-        unsafe { ((*inner).ctx_Err_Occurred)(inner) != 0 }
+        unsafe { inner.ctx_Err_Occurred() != 0 }
     }
 
     /// Ends the call. True if it has to end with an exception, which is set.
@@ -340,7 +341,7 @@ impl Entry {
             while (*self.thread.left.get()).len() > self.leaves {
                 let Some(value) = (*self.thread.left.get()).pop() else { break };
                 let Some((token, slot)) = slot::of(value) else { break };
-                ((*inner).ctx_ReenterPythonExecution)(inner, HPyThreadState { _i: slot.inner.load(Relaxed) });
+                inner.ctx_ReenterPythonExecution(HPyThreadState { _i: slot.inner.load(Relaxed) });
                 self.thread.close(token.index, slot, RETURNED, self.described.id);
                 last = Some(slot);
             }
@@ -367,7 +368,7 @@ impl Entry {
     fn put_off(&self) {
         let inner = self.layer.inner;
         // SAFETY: the thread holds the interpreter.
-        unsafe { ((*inner).ctx_Err_WriteUnraisable)(inner, HPy::NULL) };
+        unsafe { inner.ctx_Err_WriteUnraisable(InnerHandle::NULL) };
     }
 
     #[cold]
@@ -395,9 +396,9 @@ impl Entry {
 
     /// What the extension returned, as a handle that is ours.
     #[inline(always)]
-    fn take_result(&self, result: HPy) -> HPy {
+    fn take_result(&self, result: HPy) -> InnerHandle {
         if result.is_null() {
-            return result;
+            return InnerHandle::NULL;
         }
         if let Some((token, slot)) = slot::of(result._i)
             && slot.is_open_handle(token.generation, self.thread.place())
@@ -409,7 +410,7 @@ impl Entry {
     }
 
     #[cold]
-    fn bad_result(&self, result: HPy) -> HPy {
+    fn bad_result(&self, result: HPy) -> InnerHandle {
         let context = self.layer.inner;
         let name = self.name();
         let (misuse, what, slot) = self.classify(result._i);
@@ -419,7 +420,7 @@ impl Entry {
             && (next == Next::GoOnAnyhow || next == Next::GoOn && call::is_alive(slot))
         {
             // SAFETY: alive, or it is for the user to know that it is.
-            return unsafe { ((*context).ctx_Dup)(context, HPy { _i: slot.inner.load(Relaxed) }) };
+            return unsafe { context.ctx_Dup(InnerHandle::from_word(slot.inner.load(Relaxed))) };
         }
         if next.goes_on() && !self.has_exception() {
             // Nothing can be returned, so something has to be raised.
@@ -427,7 +428,7 @@ impl Entry {
             // SAFETY: the thread holds the interpreter.
             unsafe { (self.layer.host.raise)(misuse.identifier(), &text) };
         }
-        HPy::NULL
+        InnerHandle::NULL
     }
 
     /// What is wrong with a result, which is no open handle of the call's own.
@@ -476,7 +477,12 @@ impl Entry {
     }
 }
 
-unsafe extern "C" fn get_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer, flags: c_int) -> c_int {
+unsafe extern "C" fn get_buffer(
+    ctx: InnerContext,
+    object: InnerHandle,
+    buffer: *mut HPy_buffer,
+    flags: c_int,
+) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         let mut entry = Entry::begin(ctx);
@@ -488,7 +494,7 @@ unsafe extern "C" fn get_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut 
         }
         // What is in the buffer is the extension's handle; null is for the runtime to judge.
         let exporter = entry.take_result((*buffer).obj);
-        (*buffer).obj = exporter;
+        (*buffer).obj = exporter.handle();
         let (layer, described) = (entry.layer, entry.described);
         if !exporter.is_null()
             && let Some(what) = buffers::not_as_asked(&*buffer, flags)
@@ -505,12 +511,12 @@ unsafe extern "C" fn get_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut 
     }
 }
 
-unsafe extern "C" fn release_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer) {
+unsafe extern "C" fn release_buffer(ctx: InnerContext, object: InnerHandle, buffer: *mut HPy_buffer) {
     // SAFETY: as above.
     unsafe {
         let mut entry = Entry::begin(ctx);
         let own = entry.argument(object, 0);
-        let exporter = (*buffer).obj;
+        let exporter = InnerHandle::of((*buffer).obj);
         if !open_buffers::released(entry.layer, object, &*buffer) {
             let detail = format!("{} was called for a buffer that is not open", entry.name());
             entry.trouble(Misuse::BufferReleased, detail).tell();
@@ -518,7 +524,7 @@ unsafe extern "C" fn release_buffer(ctx: *mut HPyContext, object: HPy, buffer: *
         (*buffer).obj = entry.argument(exporter, 1);
         let f = transmute::<HPyCFunction, HPyFunc_releasebufferproc>(entry.function()).unwrap_unchecked();
         f(entry.context(), own, buffer);
-        (*buffer).obj = exporter;
+        (*buffer).obj = exporter.handle();
         entry.finish();
     }
 }

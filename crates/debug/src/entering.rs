@@ -58,7 +58,7 @@ impl Call {
             return Some(self.begin());
         }
         // SAFETY: the thread holds the interpreter.
-        if unsafe { ((*self.inner).ctx_Err_Occurred)(self.inner) } == 0 {
+        if unsafe { self.inner.ctx_Err_Occurred() } == 0 {
             self.thread.flags.fetch_and(!PENDING, Relaxed);
             self.frame.failed.set(UNKNOWN);
             return Some(self.begin());

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
 
+use hpy_layer::inner::InnerHandle;
 use hpy_layer::place;
 
 use crate::autogen_misuses::Misuse;
@@ -33,13 +34,15 @@ pub fn configure(text: &str) -> Result<(), String> {
 ///
 /// # Safety
 /// The context is complete; the handle is one that it was called with.
-pub unsafe fn innermost(ctx: *mut HPyContext, h: HPy) -> HPy {
+pub unsafe fn innermost(ctx: *mut HPyContext, h: HPy) -> InnerHandle {
     // SAFETY: as this function's. Constants of debug mode are handles of its own.
     if unsafe { slot::of((*ctx).h_None._i) }.is_none() {
-        return h;
+        return InnerHandle::of(h);
     }
     let is_open = |&(token, slot): &(slot::Token, &Slot)| slot.is_open_handle(token.generation, Thread::here().place());
-    slot::of(h._i).filter(is_open).map_or(HPy::NULL, |(_, slot)| HPy { _i: slot.inner.load(Relaxed) })
+    slot::of(h._i)
+        .filter(is_open)
+        .map_or(InnerHandle::NULL, |(_, slot)| InnerHandle::from_word(slot.inner.load(Relaxed)))
 }
 
 /// Whether a value is, or was, a handle of debug mode.
@@ -179,11 +182,11 @@ pub fn handle(index: u32) -> Handle {
 ///
 /// # Safety
 /// The caller holds the interpreter.
-pub unsafe fn object(index: u32) -> HPy {
+pub unsafe fn object(index: u32) -> InnerHandle {
     match (Layer::current(), slot_of_here(index)) {
         // SAFETY: as this function's.
         (Some(layer), Some(slot)) => unsafe { layer.object_of(slot) },
-        _ => HPy::NULL,
+        _ => InnerHandle::NULL,
     }
 }
 
@@ -229,10 +232,10 @@ pub unsafe fn force_close(index: u32) -> bool {
     if !slot.state().open || slot.state().kind != Kind::Handle {
         return false;
     }
-    let inner = HPy { _i: slot.inner.load(Relaxed) };
+    let inner = InnerHandle::from_word(slot.inner.load(Relaxed));
     Thread::here().close(index, slot, slot::Mark { by: NOBODY, ip: 0 }, u32::MAX);
     drop(closing);
     // SAFETY: the handle was open.
-    unsafe { ((*layer.inner).ctx_Close)(layer.inner, inner) };
+    unsafe { layer.inner.ctx_Close(inner) };
     true
 }

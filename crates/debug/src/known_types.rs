@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
+use hpy_layer::inner::InnerHandle;
 use hpy_layer::names;
 
 use crate::call::Call;
@@ -101,12 +102,12 @@ unsafe fn members(defines: *mut *mut HPyDef) -> Vec<usize> {
 ///
 /// # Safety
 /// The spec is the one it was made from, with these replacements; the inner handle is open.
-pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner: HPy) -> &'static Type {
+pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner: InnerHandle) -> &'static Type {
     // SAFETY: as this function's.
     unsafe {
         let base = base_of(call, inner).and_then(|base| {
             let found = find(call, base);
-            ((*call.inner).ctx_Close)(call.inner, base);
+            call.inner.ctx_Close(base);
             found
         });
         let base_size = base.map_or(0, |base| base.size);
@@ -142,16 +143,18 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
 }
 
 /// A new handle to a type's first base. None without one, or if it can't be asked for.
-unsafe fn base_of(call: Call, tp: HPy) -> Option<HPy> {
+unsafe fn base_of(call: Call, tp: InnerHandle) -> Option<InnerHandle> {
     // SAFETY: the caller's handle is open.
     unsafe {
-        let base = ((*call.inner).ctx_GetAttr_s)(call.inner, tp, c"__base__".as_ptr());
+        let base = call.inner.ctx_GetAttr_s(tp, c"__base__".as_ptr());
         if base.is_null() {
-            ((*call.inner).ctx_Err_Clear)(call.inner);
+            call.inner.ctx_Err_Clear();
             return None;
         }
-        if base == (*call.inner).h_None || ((*call.inner).ctx_Is)(call.inner, base, (*call.inner).h_None) != 0 {
-            ((*call.inner).ctx_Close)(call.inner, base);
+        if base == call.inner.constant(|ctx| ctx.h_None)
+            || call.inner.ctx_Is(base, call.inner.constant(|ctx| ctx.h_None)) != 0
+        {
+            call.inner.ctx_Close(base);
             return None;
         }
         Some(base)
@@ -162,14 +165,14 @@ unsafe fn base_of(call: Call, tp: HPy) -> Option<HPy> {
 ///
 /// # Safety
 /// The inner handle is an open one of a type, and no exception is pending.
-unsafe fn find(call: Call, tp: HPy) -> Option<&'static Type> {
+unsafe fn find(call: Call, tp: InnerHandle) -> Option<&'static Type> {
     // SAFETY: as this function's.
     unsafe {
-        let mut tp = ((*call.inner).ctx_Dup)(call.inner, tp);
+        let mut tp = call.inner.ctx_Dup(tp);
         loop {
             let found = still_known(call, tp);
             let next = if found.is_some() { None } else { base_of(call, tp) };
-            ((*call.inner).ctx_Close)(call.inner, tp);
+            call.inner.ctx_Close(tp);
             match next {
                 Some(base) => tp = base,
                 None => return found,
@@ -182,7 +185,7 @@ unsafe fn find(call: Call, tp: HPy) -> Option<&'static Type> {
 ///
 /// # Safety
 /// The inner handle is open.
-unsafe fn still_known(call: Call, tp: HPy) -> Option<&'static Type> {
+unsafe fn still_known(call: Call, tp: InnerHandle) -> Option<&'static Type> {
     let host = &call.layer().host;
     // SAFETY: as this function's.
     unsafe {
@@ -196,7 +199,7 @@ unsafe fn still_known(call: Call, tp: HPy) -> Option<&'static Type> {
 ///
 /// # Safety
 /// The inner handle is open.
-pub unsafe fn known(call: Call, tp: HPy) -> Option<&'static Type> {
+pub unsafe fn known(call: Call, tp: InnerHandle) -> Option<&'static Type> {
     // SAFETY: as this function's.
     unsafe {
         let inner = call.inner;
@@ -204,8 +207,8 @@ pub unsafe fn known(call: Call, tp: HPy) -> Option<&'static Type> {
             return Some(known);
         }
         // What is no type is for the runtime to refuse.
-        let is_type = ((*inner).ctx_TypeCheck)(inner, tp, (*inner).h_TypeType) != 0;
-        if is_type && ((*inner).ctx_Err_Occurred)(inner) == 0 { find(call, tp) } else { None }
+        let is_type = inner.ctx_TypeCheck(tp, inner.constant(|ctx| ctx.h_TypeType)) != 0;
+        if is_type && inner.ctx_Err_Occurred() == 0 { find(call, tp) } else { None }
     }
 }
 
@@ -213,13 +216,13 @@ pub unsafe fn known(call: Call, tp: HPy) -> Option<&'static Type> {
 ///
 /// # Safety
 /// The inner handle is open.
-pub unsafe fn may_have_struct(call: Call, tp: HPy) -> bool {
+pub unsafe fn may_have_struct(call: Call, tp: InnerHandle) -> bool {
     // SAFETY: as this function's.
     unsafe {
         let inner = call.inner;
-        ((*inner).ctx_TypeCheck)(inner, tp, (*inner).h_TypeType) == 0
-            || ((*inner).ctx_Type_GetBuiltinShape)(inner, tp) != HPyType_BuiltinShape_Legacy
-            || ((*inner).ctx_Err_Occurred)(inner) != 0
+        inner.ctx_TypeCheck(tp, inner.constant(|ctx| ctx.h_TypeType)) == 0
+            || inner.ctx_Type_GetBuiltinShape(tp) != HPyType_BuiltinShape_Legacy
+            || inner.ctx_Err_Occurred() != 0
     }
 }
 
@@ -227,15 +230,15 @@ pub unsafe fn may_have_struct(call: Call, tp: HPy) -> bool {
 ///
 /// # Safety
 /// The inner handle is open, and no exception is pending.
-pub unsafe fn type_of(call: Call, object: HPy) -> Option<&'static Type> {
+pub unsafe fn type_of(call: Call, object: InnerHandle) -> Option<&'static Type> {
     // SAFETY: as this function's. What is known is asked for twice, as finding out may need it.
     unsafe {
         match (*call.thread.tales.get()).type_of(call.layer(), object).of {
             Some(known) => known,
             None => {
-                let tp = ((*call.inner).ctx_Type)(call.inner, object);
+                let tp = call.inner.ctx_Type(object);
                 let found = find(call, tp);
-                ((*call.inner).ctx_Close)(call.inner, tp);
+                call.inner.ctx_Close(tp);
                 (*call.thread.tales.get()).type_of(call.layer(), object).of = Some(found);
                 found
             }
@@ -247,7 +250,7 @@ pub unsafe fn type_of(call: Call, object: HPy) -> Option<&'static Type> {
 ///
 /// # Safety
 /// The inner handle is open, and no exception is pending.
-pub unsafe fn of(call: Call, object: HPy) -> Option<(&'static Type, usize)> {
+pub unsafe fn of(call: Call, object: InnerHandle) -> Option<(&'static Type, usize)> {
     // SAFETY: as this function's.
     unsafe {
         let inner = call.inner;
@@ -255,14 +258,14 @@ pub unsafe fn of(call: Call, object: HPy) -> Option<(&'static Type, usize)> {
         macro_rules! as_struct {
             ($($function:ident => $shape:ident),*) => {
                 match found.shape {
-                    $($shape => (*inner).$function,)*
+                    $($shape => inner.$function(object),)*
                     // An unknown one was refused when the type was made.
                     _ => return None,
                 }
             };
         }
-        let as_struct = with_shapes!(as_struct);
-        Some((found, as_struct(inner, object).addr()))
+        let data = with_shapes!(as_struct);
+        Some((found, data.addr()))
     }
 }
 
@@ -283,7 +286,9 @@ pub unsafe fn any_open(call: Call, mut condition: impl FnMut(&Type, usize) -> bo
         is_handle
             && state.open
             && call.is_here(state)
-            && unsafe { of(call, HPy { _i: slot.inner.load(Relaxed) }).is_some_and(|(of, data)| condition(of, data)) }
+            && unsafe {
+                of(call, InnerHandle::from_word(slot.inner.load(Relaxed))).is_some_and(|(of, data)| condition(of, data))
+            }
     })
 }
 

@@ -3,7 +3,8 @@
 use core::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hpy_abi::{HPy, HPyContext};
+use hpy_abi::HPyContext;
+use hpy_layer::inner::{InnerContext, InnerHandle};
 
 use crate::host::Host;
 use crate::interpreter;
@@ -11,7 +12,7 @@ use crate::slot::{Kind, Slot};
 
 /// Debug mode over one context. Never freed.
 pub struct Layer {
-    pub inner: *mut HPyContext,
+    pub inner: InnerContext,
     pub host: &'static Host,
     /// How many layers lie over this one.
     pub level: usize,
@@ -66,13 +67,13 @@ impl Layer {
     ///
     /// # Safety
     /// The slot is that of a handle of this interpreter, which the caller holds.
-    pub unsafe fn object_of(&self, slot: &Slot) -> HPy {
+    pub unsafe fn object_of(&self, slot: &Slot) -> InnerHandle {
         let _held = slot.hold();
         let state = slot.state();
         if !state.open || !matches!(state.kind, Kind::Handle | Kind::Argument | Kind::Constant) {
-            return HPy::NULL;
+            return InnerHandle::NULL;
         }
         // SAFETY: as this function's; it is open as long as it is held.
-        unsafe { ((*self.inner).ctx_Dup)(self.inner, HPy { _i: slot.inner.load(Relaxed) }) }
+        unsafe { self.inner.ctx_Dup(InnerHandle::from_word(slot.inner.load(Relaxed))) }
     }
 }

@@ -1,6 +1,6 @@
 //! What is left open.
 
-use hpy_abi::*;
+use hpy_layer::inner::InnerHandle;
 
 use crate::autogen_misuses::Misuse;
 use crate::layer::Layer;
@@ -13,7 +13,7 @@ pub struct Leak {
     pub identifier: &'static str,
     pub text: String,
     /// Of the inner context, and the caller's; null if there is no object.
-    pub object: HPy,
+    pub object: InnerHandle,
 }
 
 /// Open handles, builders, trackers and buffers of a generation and later ones.
@@ -27,7 +27,7 @@ pub unsafe fn leaks(generation: i64) -> Vec<Leak> {
     for (misuse, _, slot) in inspect::left_open(generation) {
         let is_handle = misuse == Misuse::LeakedHandle;
         // SAFETY: as this function's.
-        let object = if is_handle { unsafe { layer.object_of(slot) } } else { HPy::NULL };
+        let object = if is_handle { unsafe { layer.object_of(slot) } } else { InnerHandle::NULL };
         if !is_handle || !object.is_null() {
             found.push((misuse, slot, object));
         }
@@ -35,7 +35,7 @@ pub unsafe fn leaks(generation: i64) -> Vec<Leak> {
     let leak = |report: Report, object| Leak { identifier: report.misuse.identifier(), text: report.text(), object };
     let in_slots = found.into_iter().map(|(misuse, slot, object)| leak(leak_report(misuse, slot), object));
     let buffers = open_buffers::since(inspect::beginning(generation));
-    in_slots.chain(buffers.iter().map(|buffer| leak(buffer_report(buffer), HPy::NULL))).collect()
+    in_slots.chain(buffers.iter().map(|buffer| leak(buffer_report(buffer), InnerHandle::NULL))).collect()
 }
 
 fn buffer_report(buffer: &open_buffers::Buffer) -> Report {

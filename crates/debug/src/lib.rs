@@ -65,6 +65,7 @@ use std::sync::Once;
 
 use hpy_abi::*;
 use hpy_layer::fork;
+use hpy_layer::inner::InnerContext;
 
 hpy_layer::record_calls!();
 
@@ -91,6 +92,7 @@ const NAME: &CStr = c"HPy Debug Mode ABI";
 /// `inner` is complete and stays; the caller holds the interpreter.
 pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize) -> *mut HPyContext {
     static ONCE: Once = Once::new();
+    let inner = InnerContext(inner);
     ONCE.call_once(|| {
         // Elsewhere faults are not handled.
         #[cfg(unix)]
@@ -112,7 +114,7 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize)
     if !unsafe { open_constants(layer) } {
         drop(layers);
         // SAFETY: as above.
-        unsafe { ((*inner).ctx_Err_NoMemory)(inner) };
+        unsafe { inner.ctx_Err_NoMemory() };
         return null_mut();
     }
     // The context keeps a pointer to the layer, which is not moved any more.
@@ -139,7 +141,7 @@ unsafe fn open_constants(layer: &mut Layer) -> bool {
         let offset = offset_of_member(index);
         // SAFETY: the member at this index is a handle, in both.
         unsafe {
-            let inner = (*layer.inner.byte_add(offset).cast::<HPy>())._i;
+            let inner = layer.inner.constant_at(index).word();
             let Some((number, slot)) = slot::allocate() else { return false };
             slot.order.store(1, core::sync::atomic::Ordering::Relaxed);
             let token =

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use hpy_abi::{HPy, HPy_buffer};
+use hpy_abi::HPy_buffer;
+use hpy_layer::inner::InnerHandle;
 use hpy_layer::names::Function;
 
 use crate::interpreter;
@@ -42,7 +43,7 @@ pub fn are_released(filler: usize) {
 }
 
 /// A buffer has been filled.
-pub unsafe fn opened(layer: &Layer, object: HPy, buffer: &HPy_buffer, by: &'static Function) {
+pub unsafe fn opened(layer: &Layer, object: InnerHandle, buffer: &HPy_buffer, by: &'static Function) {
     // SAFETY: the object is alive.
     let object = unsafe { (layer.host.identity)(object) };
     let (memory, internal) = (buffer.buf.addr(), buffer.internal.addr());
@@ -55,7 +56,7 @@ pub unsafe fn opened(layer: &Layer, object: HPy, buffer: &HPy_buffer, by: &'stat
 }
 
 /// A buffer is being released. False if it is not one that was filled, or has been released before.
-pub unsafe fn released(layer: &Layer, object: HPy, buffer: &HPy_buffer) -> bool {
+pub unsafe fn released(layer: &Layer, object: InnerHandle, buffer: &HPy_buffer) -> bool {
     // SAFETY: the object is alive.
     let object = unsafe { (layer.host.identity)(object) };
     let (memory, internal) = (buffer.buf.addr(), buffer.internal.addr());

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::sync::atomic::Ordering::*;
 
-use hpy_abi::*;
+use hpy_layer::inner::InnerHandle;
 
 use crate::action::Action;
 use crate::autogen_misuses::Misuse;
@@ -162,14 +162,14 @@ impl<'a> Trouble<'a> {
         unsafe {
             let mut object = self.layer.object_of(slot);
             if object.is_null() && call::is_alive(slot) {
-                object = ((*inner).ctx_Dup)(inner, HPy { _i: slot.inner.load(Relaxed) });
+                object = inner.ctx_Dup(InnerHandle::from_word(slot.inner.load(Relaxed)));
             }
             if object.is_null() {
                 return None;
             }
             let mut text = String::new();
             (self.layer.host.describe)(object, &mut text);
-            ((*inner).ctx_Close)(inner, object);
+            inner.ctx_Close(object);
             Some(text)
         }
     }
@@ -250,7 +250,7 @@ impl<'a> Trouble<'a> {
         if self.can_look_at_python() {
             let message = last_words(self.report.misuse);
             // SAFETY: the text ends with NUL; the function prints it with Python's stack, and does not return.
-            unsafe { ((*self.layer.inner).ctx_FatalError)(self.layer.inner, message.as_ptr()) };
+            unsafe { self.layer.inner.ctx_FatalError(message.as_ptr()) };
         }
         std::process::abort()
     }
@@ -259,7 +259,7 @@ impl<'a> Trouble<'a> {
         let inner = self.layer.inner;
         // SAFETY: the thread may run Python code if `python` says so.
         unsafe {
-            if python && self.frame.is_some() && ((*inner).ctx_Err_Occurred)(inner) == 0 {
+            if python && self.frame.is_some() && inner.ctx_Err_Occurred() == 0 {
                 (self.layer.host.raise)(self.report.misuse.identifier(), text);
             }
         }

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
+use hpy_layer::inner::InnerHandle;
 use hpy_layer::{names, place};
 
 use crate::autogen_misuses::Misuse;
@@ -342,7 +343,7 @@ pub unsafe fn prepare(call: Call, spec: &HPyType_Spec) -> (HPyType_Spec, Option<
 ///
 /// # Safety
 /// As [`known_types::made`].
-pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner: HPy) {
+pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner: InnerHandle) {
     // SAFETY: as this function's.
     let of = unsafe { known_types::made(call, spec, place, inner) };
     if let Some(place) = place {

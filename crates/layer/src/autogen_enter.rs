@@ -4,12 +4,18 @@
 //! Where the inner runtime calls functions of extensions.
 
 use crate::entry::{Entry, KEYWORDS};
+use crate::inner::{InnerContext, InnerHandle};
 use crate::stack;
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::transmute;
 use hpy_abi::*;
 
-unsafe extern "C" fn enter_varargs<E: Entry>(ctx: *mut HPyContext, self_: HPy, args: *const HPy, nargs: usize) -> HPy {
+unsafe extern "C" fn enter_varargs<E: Entry>(
+    ctx: InnerContext,
+    self_: InnerHandle,
+    args: *const InnerHandle,
+    nargs: usize,
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -18,19 +24,19 @@ unsafe extern "C" fn enter_varargs<E: Entry>(ctx: *mut HPyContext, self_: HPy, a
         let mut entry = E::begin(ctx);
         entry.enters();
         let self_ = entry.argument(self_, 0);
-        let args = entry.arguments(args, nargs, HPy::NULL);
+        let args = entry.arguments(args, nargs, InnerHandle::NULL);
         let f = transmute::<HPyCFunction, HPyFunc_varargs>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), self_, args, nargs);
         entry.finish_handle(result)
     }
 }
 unsafe extern "C" fn enter_keywords<E: Entry>(
-    ctx: *mut HPyContext,
-    self_: HPy,
-    args: *const HPy,
+    ctx: InnerContext,
+    self_: InnerHandle,
+    args: *const InnerHandle,
     nargs: usize,
-    kwnames: HPy,
-) -> HPy {
+    kwnames: InnerHandle,
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -46,7 +52,7 @@ unsafe extern "C" fn enter_keywords<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_noargs<E: Entry>(ctx: *mut HPyContext, self_: HPy) -> HPy {
+unsafe extern "C" fn enter_noargs<E: Entry>(ctx: InnerContext, self_: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -60,7 +66,7 @@ unsafe extern "C" fn enter_noargs<E: Entry>(ctx: *mut HPyContext, self_: HPy) ->
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_o<E: Entry>(ctx: *mut HPyContext, self_: HPy, arg: HPy) -> HPy {
+unsafe extern "C" fn enter_o<E: Entry>(ctx: InnerContext, self_: InnerHandle, arg: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -75,7 +81,7 @@ unsafe extern "C" fn enter_o<E: Entry>(ctx: *mut HPyContext, self_: HPy, arg: HP
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_unaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
+unsafe extern "C" fn enter_unaryfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -89,7 +95,11 @@ unsafe extern "C" fn enter_unaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) 
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_binaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy) -> HPy {
+unsafe extern "C" fn enter_binaryfunc<E: Entry>(
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: InnerHandle,
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -104,7 +114,12 @@ unsafe extern "C" fn enter_binaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy,
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_ternaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> HPy {
+unsafe extern "C" fn enter_ternaryfunc<E: Entry>(
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: InnerHandle,
+    arg2: InnerHandle,
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -120,7 +135,7 @@ unsafe extern "C" fn enter_ternaryfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_inquiry<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> c_int {
+unsafe extern "C" fn enter_inquiry<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -135,7 +150,7 @@ unsafe extern "C" fn enter_inquiry<E: Entry>(ctx: *mut HPyContext, arg0: HPy) ->
         entry.finish_number(result, -1, 1)
     }
 }
-unsafe extern "C" fn enter_lenfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy_ssize_t {
+unsafe extern "C" fn enter_lenfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> HPy_ssize_t {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -150,7 +165,11 @@ unsafe extern "C" fn enter_lenfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) ->
         entry.finish_number(result, -1, HPy_ssize_t::MAX)
     }
 }
-unsafe extern "C" fn enter_ssizeargfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy_ssize_t) -> HPy {
+unsafe extern "C" fn enter_ssizeargfunc<E: Entry>(
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: HPy_ssize_t,
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -165,11 +184,11 @@ unsafe extern "C" fn enter_ssizeargfunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
     }
 }
 unsafe extern "C" fn enter_ssizessizeargfunc<E: Entry>(
-    ctx: *mut HPyContext,
-    arg0: HPy,
+    ctx: InnerContext,
+    arg0: InnerHandle,
     arg1: HPy_ssize_t,
     arg2: HPy_ssize_t,
-) -> HPy {
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -184,10 +203,10 @@ unsafe extern "C" fn enter_ssizessizeargfunc<E: Entry>(
     }
 }
 unsafe extern "C" fn enter_ssizeobjargproc<E: Entry>(
-    ctx: *mut HPyContext,
-    arg0: HPy,
+    ctx: InnerContext,
+    arg0: InnerHandle,
     arg1: HPy_ssize_t,
-    arg2: HPy,
+    arg2: InnerHandle,
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
@@ -205,11 +224,11 @@ unsafe extern "C" fn enter_ssizeobjargproc<E: Entry>(
     }
 }
 unsafe extern "C" fn enter_ssizessizeobjargproc<E: Entry>(
-    ctx: *mut HPyContext,
-    arg0: HPy,
+    ctx: InnerContext,
+    arg0: InnerHandle,
     arg1: HPy_ssize_t,
     arg2: HPy_ssize_t,
-    arg3: HPy,
+    arg3: InnerHandle,
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
@@ -226,7 +245,12 @@ unsafe extern "C" fn enter_ssizessizeobjargproc<E: Entry>(
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_objobjargproc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> c_int {
+unsafe extern "C" fn enter_objobjargproc<E: Entry>(
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: InnerHandle,
+    arg2: InnerHandle,
+) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -243,7 +267,7 @@ unsafe extern "C" fn enter_objobjargproc<E: Entry>(ctx: *mut HPyContext, arg0: H
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_freefunc<E: Entry>(ctx: *mut HPyContext, arg0: *mut c_void) {
+unsafe extern "C" fn enter_freefunc<E: Entry>(ctx: InnerContext, arg0: *mut c_void) {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         let mut entry = E::begin(ctx);
@@ -252,7 +276,11 @@ unsafe extern "C" fn enter_freefunc<E: Entry>(ctx: *mut HPyContext, arg0: *mut c
         entry.finish();
     }
 }
-unsafe extern "C" fn enter_getattrfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: *mut c_char) -> HPy {
+unsafe extern "C" fn enter_getattrfunc<E: Entry>(
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: *mut c_char,
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -266,7 +294,11 @@ unsafe extern "C" fn enter_getattrfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_getattrofunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy) -> HPy {
+unsafe extern "C" fn enter_getattrofunc<E: Entry>(
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: InnerHandle,
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -282,10 +314,10 @@ unsafe extern "C" fn enter_getattrofunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
     }
 }
 unsafe extern "C" fn enter_setattrfunc<E: Entry>(
-    ctx: *mut HPyContext,
-    arg0: HPy,
+    ctx: InnerContext,
+    arg0: InnerHandle,
     arg1: *mut c_char,
-    arg2: HPy,
+    arg2: InnerHandle,
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
@@ -302,7 +334,12 @@ unsafe extern "C" fn enter_setattrfunc<E: Entry>(
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_setattrofunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> c_int {
+unsafe extern "C" fn enter_setattrofunc<E: Entry>(
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: InnerHandle,
+    arg2: InnerHandle,
+) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -319,7 +356,7 @@ unsafe extern "C" fn enter_setattrofunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_reprfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
+unsafe extern "C" fn enter_reprfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -333,7 +370,7 @@ unsafe extern "C" fn enter_reprfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_hashfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy_hash_t {
+unsafe extern "C" fn enter_hashfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> HPy_hash_t {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -349,11 +386,11 @@ unsafe extern "C" fn enter_hashfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -
     }
 }
 unsafe extern "C" fn enter_richcmpfunc<E: Entry>(
-    ctx: *mut HPyContext,
-    arg0: HPy,
-    arg1: HPy,
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: InnerHandle,
     arg2: HPy_RichCmpOp,
-) -> HPy {
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -368,7 +405,7 @@ unsafe extern "C" fn enter_richcmpfunc<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_getiterfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
+unsafe extern "C" fn enter_getiterfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -382,7 +419,7 @@ unsafe extern "C" fn enter_getiterfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_iternextfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
+unsafe extern "C" fn enter_iternextfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -396,7 +433,12 @@ unsafe extern "C" fn enter_iternextfunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_descrgetfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> HPy {
+unsafe extern "C" fn enter_descrgetfunc<E: Entry>(
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: InnerHandle,
+    arg2: InnerHandle,
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -412,7 +454,12 @@ unsafe extern "C" fn enter_descrgetfunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_descrsetfunc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> c_int {
+unsafe extern "C" fn enter_descrsetfunc<E: Entry>(
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: InnerHandle,
+    arg2: InnerHandle,
+) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -430,11 +477,11 @@ unsafe extern "C" fn enter_descrsetfunc<E: Entry>(ctx: *mut HPyContext, arg0: HP
     }
 }
 unsafe extern "C" fn enter_initproc<E: Entry>(
-    ctx: *mut HPyContext,
-    self_: HPy,
-    args: *const HPy,
+    ctx: InnerContext,
+    self_: InnerHandle,
+    args: *const InnerHandle,
     nargs: HPy_ssize_t,
-    kw: HPy,
+    kw: InnerHandle,
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
@@ -445,7 +492,7 @@ unsafe extern "C" fn enter_initproc<E: Entry>(
         let mut entry = E::begin(ctx);
         entry.enters();
         let self_ = entry.argument(self_, 0);
-        let args = entry.arguments(args, nargs.cast_unsigned(), HPy::NULL);
+        let args = entry.arguments(args, nargs.cast_unsigned(), InnerHandle::NULL);
         let kw = entry.argument(kw, KEYWORDS);
         let f = transmute::<HPyCFunction, HPyFunc_initproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), self_, args, nargs, kw);
@@ -453,12 +500,12 @@ unsafe extern "C" fn enter_initproc<E: Entry>(
     }
 }
 unsafe extern "C" fn enter_newfunc<E: Entry>(
-    ctx: *mut HPyContext,
-    r#type: HPy,
-    args: *const HPy,
+    ctx: InnerContext,
+    r#type: InnerHandle,
+    args: *const InnerHandle,
     nargs: HPy_ssize_t,
-    kw: HPy,
-) -> HPy {
+    kw: InnerHandle,
+) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -467,14 +514,14 @@ unsafe extern "C" fn enter_newfunc<E: Entry>(
         let mut entry = E::begin(ctx);
         entry.enters();
         let r#type = entry.argument(r#type, 0);
-        let args = entry.arguments(args, nargs.cast_unsigned(), HPy::NULL);
+        let args = entry.arguments(args, nargs.cast_unsigned(), InnerHandle::NULL);
         let kw = entry.argument(kw, KEYWORDS);
         let f = transmute::<HPyCFunction, HPyFunc_newfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), r#type, args, nargs, kw);
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_getter<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: *mut c_void) -> HPy {
+unsafe extern "C" fn enter_getter<E: Entry>(ctx: InnerContext, arg0: InnerHandle, arg1: *mut c_void) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -488,7 +535,12 @@ unsafe extern "C" fn enter_getter<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_setter<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: *mut c_void) -> c_int {
+unsafe extern "C" fn enter_setter<E: Entry>(
+    ctx: InnerContext,
+    arg0: InnerHandle,
+    arg1: InnerHandle,
+    arg2: *mut c_void,
+) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -504,7 +556,7 @@ unsafe extern "C" fn enter_setter<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_objobjproc<E: Entry>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy) -> c_int {
+unsafe extern "C" fn enter_objobjproc<E: Entry>(ctx: InnerContext, arg0: InnerHandle, arg1: InnerHandle) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -520,7 +572,7 @@ unsafe extern "C" fn enter_objobjproc<E: Entry>(ctx: *mut HPyContext, arg0: HPy,
         entry.finish_number(result, -1, 1)
     }
 }
-unsafe extern "C" fn enter_destructor<E: Entry>(ctx: *mut HPyContext, arg0: HPy) {
+unsafe extern "C" fn enter_destructor<E: Entry>(ctx: InnerContext, arg0: InnerHandle) {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         let mut entry = E::begin(ctx);
@@ -530,7 +582,7 @@ unsafe extern "C" fn enter_destructor<E: Entry>(ctx: *mut HPyContext, arg0: HPy)
         entry.finish();
     }
 }
-unsafe extern "C" fn enter_mod_create<E: Entry>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
+unsafe extern "C" fn enter_mod_create<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -550,45 +602,43 @@ pub fn entry_of<E: Entry>(signature: HPyFunc_Signature) -> HPyCFunction {
     // SAFETY: function pointers are cast back to what they are before they are called.
     unsafe {
         match signature {
-            HPyFunc_VARARGS => transmute::<HPyFunc_varargs, HPyCFunction>(Some(enter_varargs::<E>)),
-            HPyFunc_KEYWORDS => transmute::<HPyFunc_keywords, HPyCFunction>(Some(enter_keywords::<E>)),
-            HPyFunc_NOARGS => transmute::<HPyFunc_noargs, HPyCFunction>(Some(enter_noargs::<E>)),
-            HPyFunc_O => transmute::<HPyFunc_o, HPyCFunction>(Some(enter_o::<E>)),
-            HPyFunc_UNARYFUNC => transmute::<HPyFunc_unaryfunc, HPyCFunction>(Some(enter_unaryfunc::<E>)),
-            HPyFunc_BINARYFUNC => transmute::<HPyFunc_binaryfunc, HPyCFunction>(Some(enter_binaryfunc::<E>)),
-            HPyFunc_TERNARYFUNC => transmute::<HPyFunc_ternaryfunc, HPyCFunction>(Some(enter_ternaryfunc::<E>)),
-            HPyFunc_INQUIRY => transmute::<HPyFunc_inquiry, HPyCFunction>(Some(enter_inquiry::<E>)),
-            HPyFunc_LENFUNC => transmute::<HPyFunc_lenfunc, HPyCFunction>(Some(enter_lenfunc::<E>)),
-            HPyFunc_SSIZEARGFUNC => transmute::<HPyFunc_ssizeargfunc, HPyCFunction>(Some(enter_ssizeargfunc::<E>)),
+            HPyFunc_VARARGS => transmute::<*const (), HPyCFunction>(enter_varargs::<E> as *const ()),
+            HPyFunc_KEYWORDS => transmute::<*const (), HPyCFunction>(enter_keywords::<E> as *const ()),
+            HPyFunc_NOARGS => transmute::<*const (), HPyCFunction>(enter_noargs::<E> as *const ()),
+            HPyFunc_O => transmute::<*const (), HPyCFunction>(enter_o::<E> as *const ()),
+            HPyFunc_UNARYFUNC => transmute::<*const (), HPyCFunction>(enter_unaryfunc::<E> as *const ()),
+            HPyFunc_BINARYFUNC => transmute::<*const (), HPyCFunction>(enter_binaryfunc::<E> as *const ()),
+            HPyFunc_TERNARYFUNC => transmute::<*const (), HPyCFunction>(enter_ternaryfunc::<E> as *const ()),
+            HPyFunc_INQUIRY => transmute::<*const (), HPyCFunction>(enter_inquiry::<E> as *const ()),
+            HPyFunc_LENFUNC => transmute::<*const (), HPyCFunction>(enter_lenfunc::<E> as *const ()),
+            HPyFunc_SSIZEARGFUNC => transmute::<*const (), HPyCFunction>(enter_ssizeargfunc::<E> as *const ()),
             HPyFunc_SSIZESSIZEARGFUNC => {
-                transmute::<HPyFunc_ssizessizeargfunc, HPyCFunction>(Some(enter_ssizessizeargfunc::<E>))
+                transmute::<*const (), HPyCFunction>(enter_ssizessizeargfunc::<E> as *const ())
             }
-            HPyFunc_SSIZEOBJARGPROC => {
-                transmute::<HPyFunc_ssizeobjargproc, HPyCFunction>(Some(enter_ssizeobjargproc::<E>))
-            }
+            HPyFunc_SSIZEOBJARGPROC => transmute::<*const (), HPyCFunction>(enter_ssizeobjargproc::<E> as *const ()),
             HPyFunc_SSIZESSIZEOBJARGPROC => {
-                transmute::<HPyFunc_ssizessizeobjargproc, HPyCFunction>(Some(enter_ssizessizeobjargproc::<E>))
+                transmute::<*const (), HPyCFunction>(enter_ssizessizeobjargproc::<E> as *const ())
             }
-            HPyFunc_OBJOBJARGPROC => transmute::<HPyFunc_objobjargproc, HPyCFunction>(Some(enter_objobjargproc::<E>)),
-            HPyFunc_FREEFUNC => transmute::<HPyFunc_freefunc, HPyCFunction>(Some(enter_freefunc::<E>)),
-            HPyFunc_GETATTRFUNC => transmute::<HPyFunc_getattrfunc, HPyCFunction>(Some(enter_getattrfunc::<E>)),
-            HPyFunc_GETATTROFUNC => transmute::<HPyFunc_getattrofunc, HPyCFunction>(Some(enter_getattrofunc::<E>)),
-            HPyFunc_SETATTRFUNC => transmute::<HPyFunc_setattrfunc, HPyCFunction>(Some(enter_setattrfunc::<E>)),
-            HPyFunc_SETATTROFUNC => transmute::<HPyFunc_setattrofunc, HPyCFunction>(Some(enter_setattrofunc::<E>)),
-            HPyFunc_REPRFUNC => transmute::<HPyFunc_reprfunc, HPyCFunction>(Some(enter_reprfunc::<E>)),
-            HPyFunc_HASHFUNC => transmute::<HPyFunc_hashfunc, HPyCFunction>(Some(enter_hashfunc::<E>)),
-            HPyFunc_RICHCMPFUNC => transmute::<HPyFunc_richcmpfunc, HPyCFunction>(Some(enter_richcmpfunc::<E>)),
-            HPyFunc_GETITERFUNC => transmute::<HPyFunc_getiterfunc, HPyCFunction>(Some(enter_getiterfunc::<E>)),
-            HPyFunc_ITERNEXTFUNC => transmute::<HPyFunc_iternextfunc, HPyCFunction>(Some(enter_iternextfunc::<E>)),
-            HPyFunc_DESCRGETFUNC => transmute::<HPyFunc_descrgetfunc, HPyCFunction>(Some(enter_descrgetfunc::<E>)),
-            HPyFunc_DESCRSETFUNC => transmute::<HPyFunc_descrsetfunc, HPyCFunction>(Some(enter_descrsetfunc::<E>)),
-            HPyFunc_INITPROC => transmute::<HPyFunc_initproc, HPyCFunction>(Some(enter_initproc::<E>)),
-            HPyFunc_NEWFUNC => transmute::<HPyFunc_newfunc, HPyCFunction>(Some(enter_newfunc::<E>)),
-            HPyFunc_GETTER => transmute::<HPyFunc_getter, HPyCFunction>(Some(enter_getter::<E>)),
-            HPyFunc_SETTER => transmute::<HPyFunc_setter, HPyCFunction>(Some(enter_setter::<E>)),
-            HPyFunc_OBJOBJPROC => transmute::<HPyFunc_objobjproc, HPyCFunction>(Some(enter_objobjproc::<E>)),
-            HPyFunc_DESTRUCTOR => transmute::<HPyFunc_destructor, HPyCFunction>(Some(enter_destructor::<E>)),
-            HPyFunc_MOD_CREATE => transmute::<HPyFunc_mod_create, HPyCFunction>(Some(enter_mod_create::<E>)),
+            HPyFunc_OBJOBJARGPROC => transmute::<*const (), HPyCFunction>(enter_objobjargproc::<E> as *const ()),
+            HPyFunc_FREEFUNC => transmute::<*const (), HPyCFunction>(enter_freefunc::<E> as *const ()),
+            HPyFunc_GETATTRFUNC => transmute::<*const (), HPyCFunction>(enter_getattrfunc::<E> as *const ()),
+            HPyFunc_GETATTROFUNC => transmute::<*const (), HPyCFunction>(enter_getattrofunc::<E> as *const ()),
+            HPyFunc_SETATTRFUNC => transmute::<*const (), HPyCFunction>(enter_setattrfunc::<E> as *const ()),
+            HPyFunc_SETATTROFUNC => transmute::<*const (), HPyCFunction>(enter_setattrofunc::<E> as *const ()),
+            HPyFunc_REPRFUNC => transmute::<*const (), HPyCFunction>(enter_reprfunc::<E> as *const ()),
+            HPyFunc_HASHFUNC => transmute::<*const (), HPyCFunction>(enter_hashfunc::<E> as *const ()),
+            HPyFunc_RICHCMPFUNC => transmute::<*const (), HPyCFunction>(enter_richcmpfunc::<E> as *const ()),
+            HPyFunc_GETITERFUNC => transmute::<*const (), HPyCFunction>(enter_getiterfunc::<E> as *const ()),
+            HPyFunc_ITERNEXTFUNC => transmute::<*const (), HPyCFunction>(enter_iternextfunc::<E> as *const ()),
+            HPyFunc_DESCRGETFUNC => transmute::<*const (), HPyCFunction>(enter_descrgetfunc::<E> as *const ()),
+            HPyFunc_DESCRSETFUNC => transmute::<*const (), HPyCFunction>(enter_descrsetfunc::<E> as *const ()),
+            HPyFunc_INITPROC => transmute::<*const (), HPyCFunction>(enter_initproc::<E> as *const ()),
+            HPyFunc_NEWFUNC => transmute::<*const (), HPyCFunction>(enter_newfunc::<E> as *const ()),
+            HPyFunc_GETTER => transmute::<*const (), HPyCFunction>(enter_getter::<E> as *const ()),
+            HPyFunc_SETTER => transmute::<*const (), HPyCFunction>(enter_setter::<E> as *const ()),
+            HPyFunc_OBJOBJPROC => transmute::<*const (), HPyCFunction>(enter_objobjproc::<E> as *const ()),
+            HPyFunc_DESTRUCTOR => transmute::<*const (), HPyCFunction>(enter_destructor::<E> as *const ()),
+            HPyFunc_MOD_CREATE => transmute::<*const (), HPyCFunction>(enter_mod_create::<E> as *const ()),
 
             _ => None,
         }

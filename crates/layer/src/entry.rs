@@ -10,6 +10,8 @@ use core::ptr::null;
 
 use hpy_abi::{HPy, HPyCFunction, HPyContext};
 
+use crate::inner::{InnerContext, InnerHandle};
+
 /// The position of what is not an argument by itself.
 pub const KEYWORDS: u16 = 0x400;
 
@@ -83,7 +85,7 @@ pub trait Entry {
     ///
     /// # Safety
     /// The calling thread has asked for a function of the layer.
-    unsafe fn begin(inner: *mut HPyContext) -> Self;
+    unsafe fn begin(inner: InnerContext) -> Self;
 
     /// The function is about to be called; not for those without a result.
     #[inline(always)]
@@ -96,19 +98,19 @@ pub trait Entry {
     fn context(&self) -> *mut HPyContext;
 
     /// The handle to pass for the inner one.
-    fn argument(&mut self, inner: HPy, position: u16) -> HPy;
+    fn argument(&mut self, inner: InnerHandle, position: u16) -> HPy;
 
     /// The handles to pass for an array, which is followed by the values of the names. They live as long as this.
     ///
     /// # Safety
     /// The array is as long as the arguments say.
-    unsafe fn arguments(&mut self, args: *const HPy, count: usize, names: HPy) -> *const HPy;
+    unsafe fn arguments(&mut self, args: *const InnerHandle, count: usize, names: InnerHandle) -> *const HPy;
 
     /// The function has returned nothing.
     fn finish(&mut self);
 
     /// It has returned a handle, which becomes an inner one.
-    fn finish_handle(&mut self, result: HPy) -> HPy;
+    fn finish_handle(&mut self, result: HPy) -> InnerHandle;
 
     /// It has returned a number: -1 means failure.
     fn finish_number<N: Number>(&mut self, result: N, least: N, most: N) -> N;

@@ -3,6 +3,7 @@
 //! A layer gives binaries contexts of its own. Each of these points to a frame of the layer, and lies over an inner context, which is
 //! the runtime's or that of another layer. Two layers may lie over each other, trace mode over debug mode.
 //!
+//! * [`inner`] is the context below, whose handles have a type of their own.
 //! * [`entry`] is the way in: the binary's trampoline asks the layer's context, the layer asks the inner one, and so on down to the
 //!   runtime, which calls back up the same way.
 //! * [`record_calls!`] makes the stubs that note where each call of the API comes from. Only the outermost layer sees that; it tells the one
@@ -10,14 +11,21 @@
 //! * [`names`] knows the functions of extensions by their names, and [`place`] the lines of their sources.
 //! * [`MEMBERS`] are the members of the context.
 //! * [`mod@fork`] sees to locks when the process forks, [`idle`] keeps what ended threads leave, [`stack`] asks how much stack is left.
-#![allow(non_upper_case_globals, reason = "the API keeps its C names")]
+#![allow(non_snake_case, non_upper_case_globals, reason = "the API keeps its C names")]
+#![allow(
+    clippy::missing_safety_doc,
+    clippy::too_many_arguments,
+    reason = "the functions of the context are what they are"
+)]
 
 mod autogen_enter;
+mod autogen_inner;
 mod autogen_members;
 
 pub mod entry;
 pub mod fork;
 pub mod idle;
+pub mod inner;
 pub mod lock;
 pub mod names;
 pub mod owner;

@@ -6,7 +6,7 @@
 use core::cell::Cell;
 use core::ffi::CStr;
 
-use hpy_abi::{HPy, HPyContext};
+use crate::inner::{InnerContext, InnerHandle};
 
 /// What has to be left for a call: an exception, a report, and the Python code that handles it.
 const RESERVE: usize = 256 * 1024;
@@ -42,10 +42,10 @@ const MESSAGE: &CStr =
 /// # Safety
 /// The context is a layer's inner one, and the thread holds the interpreter.
 #[cold]
-pub unsafe fn refuse(inner: *mut HPyContext) -> HPy {
+pub unsafe fn refuse(inner: InnerContext) -> InnerHandle {
     // SAFETY: as this function's.
-    unsafe { ((*inner).ctx_Err_SetString)(inner, (*inner).h_RecursionError, MESSAGE.as_ptr()) };
-    HPy::NULL
+    unsafe { inner.ctx_Err_SetString(inner.constant(|ctx| ctx.h_RecursionError), MESSAGE.as_ptr()) };
+    InnerHandle::NULL
 }
 
 #[cfg(target_os = "linux")]

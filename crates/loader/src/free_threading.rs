@@ -92,7 +92,7 @@ unsafe extern "C" fn field_load(
             return NOTHING;
         }
         let held = holds_interpreter();
-        let owner = if held { to_object(inspect::innermost(ctx, source_object)) } else { null_mut() };
+        let owner = if held { to_object(inspect::innermost(ctx, source_object).handle()) } else { null_mut() };
         if owner.is_null() || inspect::is_handle((*source_field)._i) {
             *value = *source_field;
             return LOAD;

@@ -8,59 +8,60 @@ use crate::{Trace, enter};
 use core::ffi::{c_char, c_int, c_void};
 use hpy_abi::runtime::*;
 use hpy_abi::*;
+use hpy_layer::inner::InnerHandle;
 impl Attribute for Trace {
     unsafe extern "C" fn ctx_GetAttr(ctx: *mut HPyContext, obj: HPy, name: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 152, core::ptr::null());
-            let outcome = ((*call.inner).ctx_GetAttr)(call.inner, obj, name);
+            let outcome = call.inner.ctx_GetAttr(InnerHandle::of(obj), InnerHandle::of(name)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_GetAttr_s(ctx: *mut HPyContext, obj: HPy, utf8_name: *const c_char) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 153, utf8_name);
-            let outcome = ((*call.inner).ctx_GetAttr_s)(call.inner, obj, utf8_name);
+            let outcome = call.inner.ctx_GetAttr_s(InnerHandle::of(obj), utf8_name).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_HasAttr(ctx: *mut HPyContext, obj: HPy, name: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 154, core::ptr::null());
-            let outcome = ((*call.inner).ctx_HasAttr)(call.inner, obj, name);
+            let outcome = call.inner.ctx_HasAttr(InnerHandle::of(obj), InnerHandle::of(name));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_HasAttr_s(ctx: *mut HPyContext, obj: HPy, utf8_name: *const c_char) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 155, utf8_name);
-            let outcome = ((*call.inner).ctx_HasAttr_s)(call.inner, obj, utf8_name);
+            let outcome = call.inner.ctx_HasAttr_s(InnerHandle::of(obj), utf8_name);
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_SetAttr(ctx: *mut HPyContext, obj: HPy, name: HPy, value: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 156, core::ptr::null());
-            let outcome = ((*call.inner).ctx_SetAttr)(call.inner, obj, name, value);
+            let outcome = call.inner.ctx_SetAttr(InnerHandle::of(obj), InnerHandle::of(name), InnerHandle::of(value));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_SetAttr_s(ctx: *mut HPyContext, obj: HPy, utf8_name: *const c_char, value: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 157, utf8_name);
-            let outcome = ((*call.inner).ctx_SetAttr_s)(call.inner, obj, utf8_name, value);
+            let outcome = call.inner.ctx_SetAttr_s(InnerHandle::of(obj), utf8_name, InnerHandle::of(value));
             call.finish(outcome == -1);
             outcome
         }
@@ -68,10 +69,10 @@ impl Attribute for Trace {
 }
 impl Bool for Trace {
     unsafe extern "C" fn ctx_Bool_FromBool(ctx: *mut HPyContext, v: bool) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 97, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Bool_FromBool)(call.inner, v);
+            let outcome = call.inner.ctx_Bool_FromBool(v).handle();
             call.opens(outcome);
             call.finish(false);
             outcome
@@ -80,10 +81,10 @@ impl Bool for Trace {
 }
 impl Builder for Trace {
     unsafe extern "C" fn ctx_ListBuilder_New(ctx: *mut HPyContext, size: HPy_ssize_t) -> HPyListBuilder {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 209, core::ptr::null());
-            let outcome = ((*call.inner).ctx_ListBuilder_New)(call.inner, size);
+            let outcome = call.inner.ctx_ListBuilder_New(size);
             call.finish(false);
             outcome
         }
@@ -94,36 +95,36 @@ impl Builder for Trace {
         index: HPy_ssize_t,
         h_item: HPy,
     ) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 210, core::ptr::null());
-            ((*call.inner).ctx_ListBuilder_Set)(call.inner, builder, index, h_item);
+            call.inner.ctx_ListBuilder_Set(builder, index, InnerHandle::of(h_item));
             call.finish(false);
         }
     }
     unsafe extern "C" fn ctx_ListBuilder_Build(ctx: *mut HPyContext, builder: HPyListBuilder) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 211, core::ptr::null());
-            let outcome = ((*call.inner).ctx_ListBuilder_Build)(call.inner, builder);
+            let outcome = call.inner.ctx_ListBuilder_Build(builder).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_ListBuilder_Cancel(ctx: *mut HPyContext, builder: HPyListBuilder) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 212, core::ptr::null());
-            ((*call.inner).ctx_ListBuilder_Cancel)(call.inner, builder);
+            call.inner.ctx_ListBuilder_Cancel(builder);
             call.finish(false);
         }
     }
     unsafe extern "C" fn ctx_TupleBuilder_New(ctx: *mut HPyContext, size: HPy_ssize_t) -> HPyTupleBuilder {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 213, core::ptr::null());
-            let outcome = ((*call.inner).ctx_TupleBuilder_New)(call.inner, size);
+            let outcome = call.inner.ctx_TupleBuilder_New(size);
             call.finish(false);
             outcome
         }
@@ -134,83 +135,83 @@ impl Builder for Trace {
         index: HPy_ssize_t,
         h_item: HPy,
     ) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 214, core::ptr::null());
-            ((*call.inner).ctx_TupleBuilder_Set)(call.inner, builder, index, h_item);
+            call.inner.ctx_TupleBuilder_Set(builder, index, InnerHandle::of(h_item));
             call.finish(false);
         }
     }
     unsafe extern "C" fn ctx_TupleBuilder_Build(ctx: *mut HPyContext, builder: HPyTupleBuilder) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 215, core::ptr::null());
-            let outcome = ((*call.inner).ctx_TupleBuilder_Build)(call.inner, builder);
+            let outcome = call.inner.ctx_TupleBuilder_Build(builder).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_TupleBuilder_Cancel(ctx: *mut HPyContext, builder: HPyTupleBuilder) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 216, core::ptr::null());
-            ((*call.inner).ctx_TupleBuilder_Cancel)(call.inner, builder);
+            call.inner.ctx_TupleBuilder_Cancel(builder);
             call.finish(false);
         }
     }
 }
 impl Bytes for Trace {
     unsafe extern "C" fn ctx_Bytes_Check(ctx: *mut HPyContext, h: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 178, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Bytes_Check)(call.inner, h);
+            let outcome = call.inner.ctx_Bytes_Check(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Bytes_Size(ctx: *mut HPyContext, h: HPy) -> HPy_ssize_t {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 179, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Bytes_Size)(call.inner, h);
+            let outcome = call.inner.ctx_Bytes_Size(InnerHandle::of(h));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Bytes_GET_SIZE(ctx: *mut HPyContext, h: HPy) -> HPy_ssize_t {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 180, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Bytes_GET_SIZE)(call.inner, h);
+            let outcome = call.inner.ctx_Bytes_GET_SIZE(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Bytes_AsString(ctx: *mut HPyContext, h: HPy) -> *const c_char {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 181, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Bytes_AsString)(call.inner, h);
+            let outcome = call.inner.ctx_Bytes_AsString(InnerHandle::of(h));
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Bytes_AS_STRING(ctx: *mut HPyContext, h: HPy) -> *const c_char {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 182, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Bytes_AS_STRING)(call.inner, h);
+            let outcome = call.inner.ctx_Bytes_AS_STRING(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Bytes_FromString(ctx: *mut HPyContext, bytes: *const c_char) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 183, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Bytes_FromString)(call.inner, bytes);
+            let outcome = call.inner.ctx_Bytes_FromString(bytes).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -221,10 +222,10 @@ impl Bytes for Trace {
         bytes: *const c_char,
         len: HPy_ssize_t,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 184, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Bytes_FromStringAndSize)(call.inner, bytes, len);
+            let outcome = call.inner.ctx_Bytes_FromStringAndSize(bytes, len).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -233,19 +234,22 @@ impl Bytes for Trace {
 }
 impl Call for Trace {
     unsafe extern "C" fn ctx_Callable_Check(ctx: *mut HPyContext, h: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 134, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Callable_Check)(call.inner, h);
+            let outcome = call.inner.ctx_Callable_Check(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_CallTupleDict(ctx: *mut HPyContext, callable: HPy, args: HPy, kw: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 135, core::ptr::null());
-            let outcome = ((*call.inner).ctx_CallTupleDict)(call.inner, callable, args, kw);
+            let outcome = call
+                .inner
+                .ctx_CallTupleDict(InnerHandle::of(callable), InnerHandle::of(args), InnerHandle::of(kw))
+                .handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -261,11 +265,11 @@ impl Call for Trace {
         unsafe { enter::ctx_CallRealFunctionFromTrampoline(ctx, sig, func, args) }
     }
     unsafe extern "C" fn ctx_SetCallFunction(ctx: *mut HPyContext, h: HPy, func: *mut HPyCallFunction) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 260, core::ptr::null());
             call.sees_call_function(func);
-            let outcome = ((*call.inner).ctx_SetCallFunction)(call.inner, h, func);
+            let outcome = call.inner.ctx_SetCallFunction(InnerHandle::of(h), func);
             call.finish(outcome == -1);
             outcome
         }
@@ -277,10 +281,11 @@ impl Call for Trace {
         nargs: usize,
         kwnames: HPy,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 261, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Call)(call.inner, callable, args, nargs, kwnames);
+            let outcome =
+                call.inner.ctx_Call(InnerHandle::of(callable), args.cast(), nargs, InnerHandle::of(kwnames)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -293,10 +298,11 @@ impl Call for Trace {
         nargs: usize,
         kwnames: HPy,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 262, core::ptr::null());
-            let outcome = ((*call.inner).ctx_CallMethod)(call.inner, name, args, nargs, kwnames);
+            let outcome =
+                call.inner.ctx_CallMethod(InnerHandle::of(name), args.cast(), nargs, InnerHandle::of(kwnames)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -310,10 +316,10 @@ impl Capsule for Trace {
         utf8_name: *const c_char,
         destructor: *mut HPyCapsule_Destructor,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 244, utf8_name);
-            let outcome = ((*call.inner).ctx_Capsule_New)(call.inner, pointer, utf8_name, destructor);
+            let outcome = call.inner.ctx_Capsule_New(pointer, utf8_name, destructor).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -325,19 +331,19 @@ impl Capsule for Trace {
         key: _HPyCapsule_key,
         utf8_name: *const c_char,
     ) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 245, utf8_name);
-            let outcome = ((*call.inner).ctx_Capsule_Get)(call.inner, capsule, key, utf8_name);
+            let outcome = call.inner.ctx_Capsule_Get(InnerHandle::of(capsule), key, utf8_name);
             call.finish_perhaps(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Capsule_IsValid(ctx: *mut HPyContext, capsule: HPy, utf8_name: *const c_char) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 246, utf8_name);
-            let outcome = ((*call.inner).ctx_Capsule_IsValid)(call.inner, capsule, utf8_name);
+            let outcome = call.inner.ctx_Capsule_IsValid(InnerHandle::of(capsule), utf8_name);
             call.finish(false);
             outcome
         }
@@ -348,10 +354,10 @@ impl Capsule for Trace {
         key: _HPyCapsule_key,
         value: *mut c_void,
     ) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 247, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Capsule_Set)(call.inner, capsule, key, value);
+            let outcome = call.inner.ctx_Capsule_Set(InnerHandle::of(capsule), key, value);
             call.finish(outcome == -1);
             outcome
         }
@@ -359,10 +365,10 @@ impl Capsule for Trace {
 }
 impl Contextvar for Trace {
     unsafe extern "C" fn ctx_ContextVar_New(ctx: *mut HPyContext, name: *const c_char, default_value: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 250, core::ptr::null());
-            let outcome = ((*call.inner).ctx_ContextVar_New)(call.inner, name, default_value);
+            let outcome = call.inner.ctx_ContextVar_New(name, InnerHandle::of(default_value)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -374,10 +380,14 @@ impl Contextvar for Trace {
         default_value: HPy,
         result: *mut HPy,
     ) -> i32 {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 251, core::ptr::null());
-            let outcome = ((*call.inner).ctx_ContextVar_Get)(call.inner, context_var, default_value, result);
+            let outcome = call.inner.ctx_ContextVar_Get(
+                InnerHandle::of(context_var),
+                InnerHandle::of(default_value),
+                result.cast(),
+            );
             let failed = outcome == -1;
             if !failed {
                 call.opens_out(result)
@@ -387,10 +397,10 @@ impl Contextvar for Trace {
         }
     }
     unsafe extern "C" fn ctx_ContextVar_Set(ctx: *mut HPyContext, context_var: HPy, value: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 252, core::ptr::null());
-            let outcome = ((*call.inner).ctx_ContextVar_Set)(call.inner, context_var, value);
+            let outcome = call.inner.ctx_ContextVar_Set(InnerHandle::of(context_var), InnerHandle::of(value)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -399,39 +409,39 @@ impl Contextvar for Trace {
 }
 impl Dict for Trace {
     unsafe extern "C" fn ctx_Dict_Check(ctx: *mut HPyContext, h: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 201, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Dict_Check)(call.inner, h);
+            let outcome = call.inner.ctx_Dict_Check(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Dict_New(ctx: *mut HPyContext) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 202, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Dict_New)(call.inner);
+            let outcome = call.inner.ctx_Dict_New().handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Dict_Keys(ctx: *mut HPyContext, h: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 257, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Dict_Keys)(call.inner, h);
+            let outcome = call.inner.ctx_Dict_Keys(InnerHandle::of(h)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Dict_Copy(ctx: *mut HPyContext, h: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 258, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Dict_Copy)(call.inner, h);
+            let outcome = call.inner.ctx_Dict_Copy(InnerHandle::of(h)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -440,26 +450,26 @@ impl Dict for Trace {
 }
 impl Error for Trace {
     unsafe extern "C" fn ctx_FatalError(ctx: *mut HPyContext, message: *const c_char) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 136, core::ptr::null());
-            ((*call.inner).ctx_FatalError)(call.inner, message);
+            call.inner.ctx_FatalError(message);
             call.finish(false);
         }
     }
     unsafe extern "C" fn ctx_Err_SetString(ctx: *mut HPyContext, h_type: HPy, utf8_message: *const c_char) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 137, utf8_message);
-            ((*call.inner).ctx_Err_SetString)(call.inner, h_type, utf8_message);
+            call.inner.ctx_Err_SetString(InnerHandle::of(h_type), utf8_message);
             call.finish(true);
         }
     }
     unsafe extern "C" fn ctx_Err_SetObject(ctx: *mut HPyContext, h_type: HPy, h_value: HPy) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 138, core::ptr::null());
-            ((*call.inner).ctx_Err_SetObject)(call.inner, h_type, h_value);
+            call.inner.ctx_Err_SetObject(InnerHandle::of(h_type), InnerHandle::of(h_value));
             call.finish(true);
         }
     }
@@ -468,10 +478,11 @@ impl Error for Trace {
         h_type: HPy,
         filename_fsencoded: *const c_char,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 139, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Err_SetFromErrnoWithFilename)(call.inner, h_type, filename_fsencoded);
+            let outcome =
+                call.inner.ctx_Err_SetFromErrnoWithFilename(InnerHandle::of(h_type), filename_fsencoded).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -483,44 +494,48 @@ impl Error for Trace {
         filename1: HPy,
         filename2: HPy,
     ) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 140, core::ptr::null());
-            ((*call.inner).ctx_Err_SetFromErrnoWithFilenameObjects)(call.inner, h_type, filename1, filename2);
+            call.inner.ctx_Err_SetFromErrnoWithFilenameObjects(
+                InnerHandle::of(h_type),
+                InnerHandle::of(filename1),
+                InnerHandle::of(filename2),
+            );
             call.finish(true);
         }
     }
     unsafe extern "C" fn ctx_Err_Occurred(ctx: *mut HPyContext) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 141, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Err_Occurred)(call.inner);
+            let outcome = call.inner.ctx_Err_Occurred();
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Err_ExceptionMatches(ctx: *mut HPyContext, exc: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 142, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Err_ExceptionMatches)(call.inner, exc);
+            let outcome = call.inner.ctx_Err_ExceptionMatches(InnerHandle::of(exc));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Err_NoMemory(ctx: *mut HPyContext) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 143, core::ptr::null());
-            ((*call.inner).ctx_Err_NoMemory)(call.inner);
+            call.inner.ctx_Err_NoMemory();
             call.finish(true);
         }
     }
     unsafe extern "C" fn ctx_Err_Clear(ctx: *mut HPyContext) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 144, core::ptr::null());
-            ((*call.inner).ctx_Err_Clear)(call.inner);
+            call.inner.ctx_Err_Clear();
             call.finish(false);
         }
     }
@@ -530,10 +545,11 @@ impl Error for Trace {
         base: HPy,
         dict: HPy,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 145, utf8_name);
-            let outcome = ((*call.inner).ctx_Err_NewException)(call.inner, utf8_name, base, dict);
+            let outcome =
+                call.inner.ctx_Err_NewException(utf8_name, InnerHandle::of(base), InnerHandle::of(dict)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -546,10 +562,13 @@ impl Error for Trace {
         base: HPy,
         dict: HPy,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 146, utf8_name);
-            let outcome = ((*call.inner).ctx_Err_NewExceptionWithDoc)(call.inner, utf8_name, utf8_doc, base, dict);
+            let outcome = call
+                .inner
+                .ctx_Err_NewExceptionWithDoc(utf8_name, utf8_doc, InnerHandle::of(base), InnerHandle::of(dict))
+                .handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -561,19 +580,19 @@ impl Error for Trace {
         utf8_message: *const c_char,
         stack_level: HPy_ssize_t,
     ) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 147, utf8_message);
-            let outcome = ((*call.inner).ctx_Err_WarnEx)(call.inner, category, utf8_message, stack_level);
+            let outcome = call.inner.ctx_Err_WarnEx(InnerHandle::of(category), utf8_message, stack_level);
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Err_WriteUnraisable(ctx: *mut HPyContext, obj: HPy) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 148, core::ptr::null());
-            ((*call.inner).ctx_Err_WriteUnraisable)(call.inner, obj);
+            call.inner.ctx_Err_WriteUnraisable(InnerHandle::of(obj));
             call.finish(false);
         }
     }
@@ -585,20 +604,23 @@ impl Eval for Trace {
         utf8_filename: *const c_char,
         kind: HPy_SourceKind,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 248, utf8_source);
-            let outcome = ((*call.inner).ctx_Compile_s)(call.inner, utf8_source, utf8_filename, kind);
+            let outcome = call.inner.ctx_Compile_s(utf8_source, utf8_filename, kind).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_EvalCode(ctx: *mut HPyContext, code: HPy, globals: HPy, locals: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 249, core::ptr::null());
-            let outcome = ((*call.inner).ctx_EvalCode)(call.inner, code, globals, locals);
+            let outcome = call
+                .inner
+                .ctx_EvalCode(InnerHandle::of(code), InnerHandle::of(globals), InnerHandle::of(locals))
+                .handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -612,18 +634,18 @@ impl Field for Trace {
         target_field: *mut HPyField,
         h: HPy,
     ) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 221, core::ptr::null());
-            ((*call.inner).ctx_Field_Store)(call.inner, target_object, target_field, h);
+            call.inner.ctx_Field_Store(InnerHandle::of(target_object), target_field, InnerHandle::of(h));
             call.finish(false);
         }
     }
     unsafe extern "C" fn ctx_Field_Load(ctx: *mut HPyContext, source_object: HPy, source_field: HPyField) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 222, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Field_Load)(call.inner, source_object, source_field);
+            let outcome = call.inner.ctx_Field_Load(InnerHandle::of(source_object), source_field).handle();
             call.opens(outcome);
             call.finish(false);
             outcome
@@ -632,20 +654,20 @@ impl Field for Trace {
 }
 impl Float for Trace {
     unsafe extern "C" fn ctx_Float_FromDouble(ctx: *mut HPyContext, v: f64) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 95, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Float_FromDouble)(call.inner, v);
+            let outcome = call.inner.ctx_Float_FromDouble(v).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Float_AsDouble(ctx: *mut HPyContext, h: HPy) -> f64 {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 96, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Float_AsDouble)(call.inner, h);
+            let outcome = call.inner.ctx_Float_AsDouble(InnerHandle::of(h));
             call.finish_perhaps(outcome == -1.0);
             outcome
         }
@@ -653,18 +675,18 @@ impl Float for Trace {
 }
 impl Global for Trace {
     unsafe extern "C" fn ctx_Global_Store(ctx: *mut HPyContext, global: *mut HPyGlobal, h: HPy) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 225, core::ptr::null());
-            ((*call.inner).ctx_Global_Store)(call.inner, global, h);
+            call.inner.ctx_Global_Store(global, InnerHandle::of(h));
             call.finish(false);
         }
     }
     unsafe extern "C" fn ctx_Global_Load(ctx: *mut HPyContext, global: HPyGlobal) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 226, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Global_Load)(call.inner, global);
+            let outcome = call.inner.ctx_Global_Load(global).handle();
             call.opens(outcome);
             call.finish(false);
             outcome
@@ -673,29 +695,29 @@ impl Global for Trace {
 }
 impl Handle for Trace {
     unsafe extern "C" fn ctx_Dup(ctx: *mut HPyContext, h: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 77, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Dup)(call.inner, h);
+            let outcome = call.inner.ctx_Dup(InnerHandle::of(h)).handle();
             call.opens(outcome);
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Close(ctx: *mut HPyContext, h: HPy) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 78, core::ptr::null());
             call.closes(h);
-            ((*call.inner).ctx_Close)(call.inner, h);
+            call.inner.ctx_Close(InnerHandle::of(h));
             call.finish(false);
         }
     }
     unsafe extern "C" fn ctx_Is(ctx: *mut HPyContext, obj: HPy, other: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 167, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Is)(call.inner, obj, other);
+            let outcome = call.inner.ctx_Is(InnerHandle::of(obj), InnerHandle::of(other));
             call.finish(false);
             outcome
         }
@@ -703,10 +725,10 @@ impl Handle for Trace {
 }
 impl Import for Trace {
     unsafe extern "C" fn ctx_Import_ImportModule(ctx: *mut HPyContext, utf8_name: *const c_char) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 205, utf8_name);
-            let outcome = ((*call.inner).ctx_Import_ImportModule)(call.inner, utf8_name);
+            let outcome = call.inner.ctx_Import_ImportModule(utf8_name).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -715,112 +737,112 @@ impl Import for Trace {
 }
 impl Item for Trace {
     unsafe extern "C" fn ctx_Length(ctx: *mut HPyContext, h: HPy) -> HPy_ssize_t {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 98, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Length)(call.inner, h);
+            let outcome = call.inner.ctx_Length(InnerHandle::of(h));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_GetItem(ctx: *mut HPyContext, obj: HPy, key: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 158, core::ptr::null());
-            let outcome = ((*call.inner).ctx_GetItem)(call.inner, obj, key);
+            let outcome = call.inner.ctx_GetItem(InnerHandle::of(obj), InnerHandle::of(key)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_GetItem_i(ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 159, core::ptr::null());
-            let outcome = ((*call.inner).ctx_GetItem_i)(call.inner, obj, idx);
+            let outcome = call.inner.ctx_GetItem_i(InnerHandle::of(obj), idx).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_GetItem_s(ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 160, utf8_key);
-            let outcome = ((*call.inner).ctx_GetItem_s)(call.inner, obj, utf8_key);
+            let outcome = call.inner.ctx_GetItem_s(InnerHandle::of(obj), utf8_key).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Contains(ctx: *mut HPyContext, container: HPy, key: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 161, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Contains)(call.inner, container, key);
+            let outcome = call.inner.ctx_Contains(InnerHandle::of(container), InnerHandle::of(key));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_SetItem(ctx: *mut HPyContext, obj: HPy, key: HPy, value: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 162, core::ptr::null());
-            let outcome = ((*call.inner).ctx_SetItem)(call.inner, obj, key, value);
+            let outcome = call.inner.ctx_SetItem(InnerHandle::of(obj), InnerHandle::of(key), InnerHandle::of(value));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_SetItem_i(ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t, value: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 163, core::ptr::null());
-            let outcome = ((*call.inner).ctx_SetItem_i)(call.inner, obj, idx, value);
+            let outcome = call.inner.ctx_SetItem_i(InnerHandle::of(obj), idx, InnerHandle::of(value));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_SetItem_s(ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char, value: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 164, utf8_key);
-            let outcome = ((*call.inner).ctx_SetItem_s)(call.inner, obj, utf8_key, value);
+            let outcome = call.inner.ctx_SetItem_s(InnerHandle::of(obj), utf8_key, InnerHandle::of(value));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_DelItem(ctx: *mut HPyContext, obj: HPy, key: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 235, core::ptr::null());
-            let outcome = ((*call.inner).ctx_DelItem)(call.inner, obj, key);
+            let outcome = call.inner.ctx_DelItem(InnerHandle::of(obj), InnerHandle::of(key));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_DelItem_i(ctx: *mut HPyContext, obj: HPy, idx: HPy_ssize_t) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 236, core::ptr::null());
-            let outcome = ((*call.inner).ctx_DelItem_i)(call.inner, obj, idx);
+            let outcome = call.inner.ctx_DelItem_i(InnerHandle::of(obj), idx);
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_DelItem_s(ctx: *mut HPyContext, obj: HPy, utf8_key: *const c_char) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 237, utf8_key);
-            let outcome = ((*call.inner).ctx_DelItem_s)(call.inner, obj, utf8_key);
+            let outcome = call.inner.ctx_DelItem_s(InnerHandle::of(obj), utf8_key);
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_GetSlice(ctx: *mut HPyContext, obj: HPy, start: HPy_ssize_t, end: HPy_ssize_t) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 266, core::ptr::null());
-            let outcome = ((*call.inner).ctx_GetSlice)(call.inner, obj, start, end);
+            let outcome = call.inner.ctx_GetSlice(InnerHandle::of(obj), start, end).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -833,19 +855,19 @@ impl Item for Trace {
         end: HPy_ssize_t,
         value: HPy,
     ) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 267, core::ptr::null());
-            let outcome = ((*call.inner).ctx_SetSlice)(call.inner, obj, start, end, value);
+            let outcome = call.inner.ctx_SetSlice(InnerHandle::of(obj), start, end, InnerHandle::of(value));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_DelSlice(ctx: *mut HPyContext, obj: HPy, start: HPy_ssize_t, end: HPy_ssize_t) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 268, core::ptr::null());
-            let outcome = ((*call.inner).ctx_DelSlice)(call.inner, obj, start, end);
+            let outcome = call.inner.ctx_DelSlice(InnerHandle::of(obj), start, end);
             call.finish(outcome == -1);
             outcome
         }
@@ -853,30 +875,30 @@ impl Item for Trace {
 }
 impl Iter for Trace {
     unsafe extern "C" fn ctx_GetIter(ctx: *mut HPyContext, obj: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 269, core::ptr::null());
-            let outcome = ((*call.inner).ctx_GetIter)(call.inner, obj);
+            let outcome = call.inner.ctx_GetIter(InnerHandle::of(obj)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Iter_Next(ctx: *mut HPyContext, obj: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 270, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Iter_Next)(call.inner, obj);
+            let outcome = call.inner.ctx_Iter_Next(InnerHandle::of(obj)).handle();
             call.opens(outcome);
             call.finish_perhaps(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Iter_Check(ctx: *mut HPyContext, obj: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 271, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Iter_Check)(call.inner, obj);
+            let outcome = call.inner.ctx_Iter_Check(InnerHandle::of(obj));
             call.finish(false);
             outcome
         }
@@ -884,20 +906,20 @@ impl Iter for Trace {
 }
 impl Legacy for Trace {
     unsafe extern "C" fn ctx_FromPyObject(ctx: *mut HPyContext, obj: *mut cpy_PyObject) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 206, core::ptr::null());
-            let outcome = ((*call.inner).ctx_FromPyObject)(call.inner, obj);
+            let outcome = call.inner.ctx_FromPyObject(obj).handle();
             call.opens(outcome);
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_AsPyObject(ctx: *mut HPyContext, h: HPy) -> *mut cpy_PyObject {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 207, core::ptr::null());
-            let outcome = ((*call.inner).ctx_AsPyObject)(call.inner, h);
+            let outcome = call.inner.ctx_AsPyObject(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
@@ -905,38 +927,38 @@ impl Legacy for Trace {
 }
 impl List for Trace {
     unsafe extern "C" fn ctx_List_Check(ctx: *mut HPyContext, h: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 198, core::ptr::null());
-            let outcome = ((*call.inner).ctx_List_Check)(call.inner, h);
+            let outcome = call.inner.ctx_List_Check(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_List_New(ctx: *mut HPyContext, len: HPy_ssize_t) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 199, core::ptr::null());
-            let outcome = ((*call.inner).ctx_List_New)(call.inner, len);
+            let outcome = call.inner.ctx_List_New(len).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_List_Append(ctx: *mut HPyContext, h_list: HPy, h_item: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 200, core::ptr::null());
-            let outcome = ((*call.inner).ctx_List_Append)(call.inner, h_list, h_item);
+            let outcome = call.inner.ctx_List_Append(InnerHandle::of(h_list), InnerHandle::of(h_item));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_List_Insert(ctx: *mut HPyContext, h_list: HPy, index: HPy_ssize_t, h_item: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 265, core::ptr::null());
-            let outcome = ((*call.inner).ctx_List_Insert)(call.inner, h_list, index, h_item);
+            let outcome = call.inner.ctx_List_Insert(InnerHandle::of(h_list), index, InnerHandle::of(h_item));
             call.finish(outcome == -1);
             outcome
         }
@@ -944,151 +966,151 @@ impl List for Trace {
 }
 impl Long for Trace {
     unsafe extern "C" fn ctx_Long_FromInt32_t(ctx: *mut HPyContext, value: i32) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 79, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_FromInt32_t)(call.inner, value);
+            let outcome = call.inner.ctx_Long_FromInt32_t(value).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_FromUInt32_t(ctx: *mut HPyContext, value: u32) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 80, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_FromUInt32_t)(call.inner, value);
+            let outcome = call.inner.ctx_Long_FromUInt32_t(value).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_FromInt64_t(ctx: *mut HPyContext, v: i64) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 81, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_FromInt64_t)(call.inner, v);
+            let outcome = call.inner.ctx_Long_FromInt64_t(v).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_FromUInt64_t(ctx: *mut HPyContext, v: u64) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 82, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_FromUInt64_t)(call.inner, v);
+            let outcome = call.inner.ctx_Long_FromUInt64_t(v).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_FromSize_t(ctx: *mut HPyContext, value: usize) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 83, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_FromSize_t)(call.inner, value);
+            let outcome = call.inner.ctx_Long_FromSize_t(value).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_FromSsize_t(ctx: *mut HPyContext, value: HPy_ssize_t) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 84, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_FromSsize_t)(call.inner, value);
+            let outcome = call.inner.ctx_Long_FromSsize_t(value).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_AsInt32_t(ctx: *mut HPyContext, h: HPy) -> i32 {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 85, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_AsInt32_t)(call.inner, h);
+            let outcome = call.inner.ctx_Long_AsInt32_t(InnerHandle::of(h));
             call.finish_perhaps(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_AsUInt32_t(ctx: *mut HPyContext, h: HPy) -> u32 {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 86, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_AsUInt32_t)(call.inner, h);
+            let outcome = call.inner.ctx_Long_AsUInt32_t(InnerHandle::of(h));
             call.finish_perhaps(outcome == u32::MAX);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_AsUInt32_tMask(ctx: *mut HPyContext, h: HPy) -> u32 {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 87, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_AsUInt32_tMask)(call.inner, h);
+            let outcome = call.inner.ctx_Long_AsUInt32_tMask(InnerHandle::of(h));
             call.finish_perhaps(outcome == u32::MAX);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_AsInt64_t(ctx: *mut HPyContext, h: HPy) -> i64 {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 88, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_AsInt64_t)(call.inner, h);
+            let outcome = call.inner.ctx_Long_AsInt64_t(InnerHandle::of(h));
             call.finish_perhaps(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_AsUInt64_t(ctx: *mut HPyContext, h: HPy) -> u64 {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 89, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_AsUInt64_t)(call.inner, h);
+            let outcome = call.inner.ctx_Long_AsUInt64_t(InnerHandle::of(h));
             call.finish_perhaps(outcome == u64::MAX);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_AsUInt64_tMask(ctx: *mut HPyContext, h: HPy) -> u64 {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 90, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_AsUInt64_tMask)(call.inner, h);
+            let outcome = call.inner.ctx_Long_AsUInt64_tMask(InnerHandle::of(h));
             call.finish_perhaps(outcome == u64::MAX);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_AsSize_t(ctx: *mut HPyContext, h: HPy) -> usize {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 91, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_AsSize_t)(call.inner, h);
+            let outcome = call.inner.ctx_Long_AsSize_t(InnerHandle::of(h));
             call.finish_perhaps(outcome == usize::MAX);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_AsSsize_t(ctx: *mut HPyContext, h: HPy) -> HPy_ssize_t {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 92, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_AsSsize_t)(call.inner, h);
+            let outcome = call.inner.ctx_Long_AsSsize_t(InnerHandle::of(h));
             call.finish_perhaps(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_AsVoidPtr(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 93, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_AsVoidPtr)(call.inner, h);
+            let outcome = call.inner.ctx_Long_AsVoidPtr(InnerHandle::of(h));
             call.finish_perhaps(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long_AsDouble(ctx: *mut HPyContext, h: HPy) -> f64 {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 94, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long_AsDouble)(call.inner, h);
+            let outcome = call.inner.ctx_Long_AsDouble(InnerHandle::of(h));
             call.finish_perhaps(outcome == -1.0);
             outcome
         }
@@ -1096,349 +1118,350 @@ impl Long for Trace {
 }
 impl Number for Trace {
     unsafe extern "C" fn ctx_Number_Check(ctx: *mut HPyContext, h: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 99, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Number_Check)(call.inner, h);
+            let outcome = call.inner.ctx_Number_Check(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Add(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 100, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Add)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_Add(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Subtract(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 101, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Subtract)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_Subtract(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Multiply(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 102, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Multiply)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_Multiply(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_MatrixMultiply(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 103, core::ptr::null());
-            let outcome = ((*call.inner).ctx_MatrixMultiply)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_MatrixMultiply(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_FloorDivide(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 104, core::ptr::null());
-            let outcome = ((*call.inner).ctx_FloorDivide)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_FloorDivide(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_TrueDivide(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 105, core::ptr::null());
-            let outcome = ((*call.inner).ctx_TrueDivide)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_TrueDivide(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Remainder(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 106, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Remainder)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_Remainder(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Divmod(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 107, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Divmod)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_Divmod(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Power(ctx: *mut HPyContext, h1: HPy, h2: HPy, h3: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 108, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Power)(call.inner, h1, h2, h3);
+            let outcome = call.inner.ctx_Power(InnerHandle::of(h1), InnerHandle::of(h2), InnerHandle::of(h3)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Negative(ctx: *mut HPyContext, h1: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 109, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Negative)(call.inner, h1);
+            let outcome = call.inner.ctx_Negative(InnerHandle::of(h1)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Positive(ctx: *mut HPyContext, h1: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 110, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Positive)(call.inner, h1);
+            let outcome = call.inner.ctx_Positive(InnerHandle::of(h1)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Absolute(ctx: *mut HPyContext, h1: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 111, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Absolute)(call.inner, h1);
+            let outcome = call.inner.ctx_Absolute(InnerHandle::of(h1)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Invert(ctx: *mut HPyContext, h1: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 112, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Invert)(call.inner, h1);
+            let outcome = call.inner.ctx_Invert(InnerHandle::of(h1)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Lshift(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 113, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Lshift)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_Lshift(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Rshift(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 114, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Rshift)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_Rshift(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_And(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 115, core::ptr::null());
-            let outcome = ((*call.inner).ctx_And)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_And(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Xor(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 116, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Xor)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_Xor(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Or(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 117, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Or)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_Or(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Index(ctx: *mut HPyContext, h1: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 118, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Index)(call.inner, h1);
+            let outcome = call.inner.ctx_Index(InnerHandle::of(h1)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Long(ctx: *mut HPyContext, h1: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 119, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Long)(call.inner, h1);
+            let outcome = call.inner.ctx_Long(InnerHandle::of(h1)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Float(ctx: *mut HPyContext, h1: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 120, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Float)(call.inner, h1);
+            let outcome = call.inner.ctx_Float(InnerHandle::of(h1)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceAdd(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 121, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceAdd)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceAdd(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceSubtract(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 122, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceSubtract)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceSubtract(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceMultiply(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 123, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceMultiply)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceMultiply(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceMatrixMultiply(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 124, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceMatrixMultiply)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceMatrixMultiply(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceFloorDivide(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 125, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceFloorDivide)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceFloorDivide(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceTrueDivide(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 126, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceTrueDivide)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceTrueDivide(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceRemainder(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 127, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceRemainder)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceRemainder(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlacePower(ctx: *mut HPyContext, h1: HPy, h2: HPy, h3: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 128, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlacePower)(call.inner, h1, h2, h3);
+            let outcome =
+                call.inner.ctx_InPlacePower(InnerHandle::of(h1), InnerHandle::of(h2), InnerHandle::of(h3)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceLshift(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 129, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceLshift)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceLshift(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceRshift(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 130, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceRshift)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceRshift(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceAnd(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 131, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceAnd)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceAnd(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceXor(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 132, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceXor)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceXor(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_InPlaceOr(ctx: *mut HPyContext, h1: HPy, h2: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 133, core::ptr::null());
-            let outcome = ((*call.inner).ctx_InPlaceOr)(call.inner, h1, h2);
+            let outcome = call.inner.ctx_InPlaceOr(InnerHandle::of(h1), InnerHandle::of(h2)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -1447,87 +1470,87 @@ impl Number for Trace {
 }
 impl Object for Trace {
     unsafe extern "C" fn ctx_IsTrue(ctx: *mut HPyContext, h: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 149, core::ptr::null());
-            let outcome = ((*call.inner).ctx_IsTrue)(call.inner, h);
+            let outcome = call.inner.ctx_IsTrue(InnerHandle::of(h));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Repr(ctx: *mut HPyContext, obj: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 171, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Repr)(call.inner, obj);
+            let outcome = call.inner.ctx_Repr(InnerHandle::of(obj)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Str(ctx: *mut HPyContext, obj: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 172, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Str)(call.inner, obj);
+            let outcome = call.inner.ctx_Str(InnerHandle::of(obj)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_ASCII(ctx: *mut HPyContext, obj: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 173, core::ptr::null());
-            let outcome = ((*call.inner).ctx_ASCII)(call.inner, obj);
+            let outcome = call.inner.ctx_ASCII(InnerHandle::of(obj)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Bytes(ctx: *mut HPyContext, obj: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 174, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Bytes)(call.inner, obj);
+            let outcome = call.inner.ctx_Bytes(InnerHandle::of(obj)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_RichCompare(ctx: *mut HPyContext, v: HPy, w: HPy, op: c_int) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 175, core::ptr::null());
-            let outcome = ((*call.inner).ctx_RichCompare)(call.inner, v, w, op);
+            let outcome = call.inner.ctx_RichCompare(InnerHandle::of(v), InnerHandle::of(w), op).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_RichCompareBool(ctx: *mut HPyContext, v: HPy, w: HPy, op: c_int) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 176, core::ptr::null());
-            let outcome = ((*call.inner).ctx_RichCompareBool)(call.inner, v, w, op);
+            let outcome = call.inner.ctx_RichCompareBool(InnerHandle::of(v), InnerHandle::of(w), op);
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Hash(ctx: *mut HPyContext, obj: HPy) -> HPy_hash_t {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 177, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Hash)(call.inner, obj);
+            let outcome = call.inner.ctx_Hash(InnerHandle::of(obj));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Dump(ctx: *mut HPyContext, h: HPy) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 227, core::ptr::null());
-            ((*call.inner).ctx_Dump)(call.inner, h);
+            call.inner.ctx_Dump(InnerHandle::of(h));
             call.finish(false);
         }
     }
@@ -1540,19 +1563,20 @@ impl Slice for Trace {
         stop: *mut HPy_ssize_t,
         step: *mut HPy_ssize_t,
     ) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 259, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Slice_Unpack)(call.inner, slice, start, stop, step);
+            let outcome = call.inner.ctx_Slice_Unpack(InnerHandle::of(slice), start, stop, step);
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Slice_New(ctx: *mut HPyContext, start: HPy, stop: HPy, step: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 272, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Slice_New)(call.inner, start, stop, step);
+            let outcome =
+                call.inner.ctx_Slice_New(InnerHandle::of(start), InnerHandle::of(stop), InnerHandle::of(step)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -1561,18 +1585,18 @@ impl Slice for Trace {
 }
 impl Thread for Trace {
     unsafe extern "C" fn ctx_ReenterPythonExecution(ctx: *mut HPyContext, state: HPyThreadState) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 223, core::ptr::null());
-            ((*call.inner).ctx_ReenterPythonExecution)(call.inner, state);
+            call.inner.ctx_ReenterPythonExecution(state);
             call.finish(false);
         }
     }
     unsafe extern "C" fn ctx_LeavePythonExecution(ctx: *mut HPyContext) -> HPyThreadState {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 224, core::ptr::null());
-            let outcome = ((*call.inner).ctx_LeavePythonExecution)(call.inner);
+            let outcome = call.inner.ctx_LeavePythonExecution();
             call.finish(false);
             outcome
         }
@@ -1580,59 +1604,59 @@ impl Thread for Trace {
 }
 impl Tracker for Trace {
     unsafe extern "C" fn ctx_Tracker_New(ctx: *mut HPyContext, size: HPy_ssize_t) -> HPyTracker {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 217, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Tracker_New)(call.inner, size);
+            let outcome = call.inner.ctx_Tracker_New(size);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Tracker_Add(ctx: *mut HPyContext, ht: HPyTracker, h: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 218, core::ptr::null());
             call.adds_to_tracker(ht, h);
             call.closes(h);
-            let outcome = ((*call.inner).ctx_Tracker_Add)(call.inner, ht, h);
+            let outcome = call.inner.ctx_Tracker_Add(ht, InnerHandle::of(h));
             call.finish(outcome == -1);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Tracker_ForgetAll(ctx: *mut HPyContext, ht: HPyTracker) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 219, core::ptr::null());
             call.empties_tracker(ht);
-            ((*call.inner).ctx_Tracker_ForgetAll)(call.inner, ht);
+            call.inner.ctx_Tracker_ForgetAll(ht);
             call.finish(false);
         }
     }
     unsafe extern "C" fn ctx_Tracker_Close(ctx: *mut HPyContext, ht: HPyTracker) {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 220, core::ptr::null());
             call.ends_tracker(ht);
-            ((*call.inner).ctx_Tracker_Close)(call.inner, ht);
+            call.inner.ctx_Tracker_Close(ht);
             call.finish(false);
         }
     }
 }
 impl Tuple for Trace {
     unsafe extern "C" fn ctx_Tuple_Check(ctx: *mut HPyContext, h: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 203, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Tuple_Check)(call.inner, h);
+            let outcome = call.inner.ctx_Tuple_Check(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Tuple_FromArray(ctx: *mut HPyContext, items: *const HPy, n: HPy_ssize_t) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 204, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Tuple_FromArray)(call.inner, items, n);
+            let outcome = call.inner.ctx_Tuple_FromArray(items.cast(), n).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -1645,11 +1669,11 @@ impl Type for Trace {
         spec: *mut HPyType_Spec,
         params: *mut HPyType_SpecParam,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 150, core::ptr::null());
             call.sees_type(spec);
-            let outcome = ((*call.inner).ctx_Type_FromSpec)(call.inner, spec, params);
+            let outcome = call.inner.ctx_Type_FromSpec(spec, params).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -1662,148 +1686,151 @@ impl Type for Trace {
         nargs: HPy_ssize_t,
         kw: HPy,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 151, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Type_GenericNew)(call.inner, r#type, args, nargs, kw);
+            let outcome = call
+                .inner
+                .ctx_Type_GenericNew(InnerHandle::of(r#type), args.cast(), nargs, InnerHandle::of(kw))
+                .handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Type(ctx: *mut HPyContext, obj: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 165, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Type)(call.inner, obj);
+            let outcome = call.inner.ctx_Type(InnerHandle::of(obj)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_TypeCheck(ctx: *mut HPyContext, obj: HPy, r#type: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 166, core::ptr::null());
-            let outcome = ((*call.inner).ctx_TypeCheck)(call.inner, obj, r#type);
+            let outcome = call.inner.ctx_TypeCheck(InnerHandle::of(obj), InnerHandle::of(r#type));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_AsStruct_Object(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 168, core::ptr::null());
-            let outcome = ((*call.inner).ctx_AsStruct_Object)(call.inner, h);
+            let outcome = call.inner.ctx_AsStruct_Object(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_AsStruct_Legacy(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 169, core::ptr::null());
-            let outcome = ((*call.inner).ctx_AsStruct_Legacy)(call.inner, h);
+            let outcome = call.inner.ctx_AsStruct_Legacy(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_New(ctx: *mut HPyContext, h_type: HPy, data: *mut *mut c_void) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 170, core::ptr::null());
-            let outcome = ((*call.inner).ctx_New)(call.inner, h_type, data);
+            let outcome = call.inner.ctx_New(InnerHandle::of(h_type), data).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_AsStruct_Type(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 228, core::ptr::null());
-            let outcome = ((*call.inner).ctx_AsStruct_Type)(call.inner, h);
+            let outcome = call.inner.ctx_AsStruct_Type(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_AsStruct_Long(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 229, core::ptr::null());
-            let outcome = ((*call.inner).ctx_AsStruct_Long)(call.inner, h);
+            let outcome = call.inner.ctx_AsStruct_Long(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_AsStruct_Float(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 230, core::ptr::null());
-            let outcome = ((*call.inner).ctx_AsStruct_Float)(call.inner, h);
+            let outcome = call.inner.ctx_AsStruct_Float(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_AsStruct_Unicode(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 231, core::ptr::null());
-            let outcome = ((*call.inner).ctx_AsStruct_Unicode)(call.inner, h);
+            let outcome = call.inner.ctx_AsStruct_Unicode(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_AsStruct_Tuple(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 232, core::ptr::null());
-            let outcome = ((*call.inner).ctx_AsStruct_Tuple)(call.inner, h);
+            let outcome = call.inner.ctx_AsStruct_Tuple(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_AsStruct_List(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 233, core::ptr::null());
-            let outcome = ((*call.inner).ctx_AsStruct_List)(call.inner, h);
+            let outcome = call.inner.ctx_AsStruct_List(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Type_GetBuiltinShape(ctx: *mut HPyContext, h_type: HPy) -> HPyType_BuiltinShape {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 234, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Type_GetBuiltinShape)(call.inner, h_type);
+            let outcome = call.inner.ctx_Type_GetBuiltinShape(InnerHandle::of(h_type));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Type_GetName(ctx: *mut HPyContext, r#type: HPy) -> *const c_char {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 253, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Type_GetName)(call.inner, r#type);
+            let outcome = call.inner.ctx_Type_GetName(InnerHandle::of(r#type));
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Type_IsSubtype(ctx: *mut HPyContext, sub: HPy, r#type: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 254, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Type_IsSubtype)(call.inner, sub, r#type);
+            let outcome = call.inner.ctx_Type_IsSubtype(InnerHandle::of(sub), InnerHandle::of(r#type));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_AsStruct_Dict(ctx: *mut HPyContext, h: HPy) -> *mut c_void {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 264, core::ptr::null());
-            let outcome = ((*call.inner).ctx_AsStruct_Dict)(call.inner, h);
+            let outcome = call.inner.ctx_AsStruct_Dict(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
@@ -1811,49 +1838,49 @@ impl Type for Trace {
 }
 impl Unicode for Trace {
     unsafe extern "C" fn ctx_Unicode_FromString(ctx: *mut HPyContext, utf8: *const c_char) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 185, utf8);
-            let outcome = ((*call.inner).ctx_Unicode_FromString)(call.inner, utf8);
+            let outcome = call.inner.ctx_Unicode_FromString(utf8).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Unicode_Check(ctx: *mut HPyContext, h: HPy) -> c_int {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 186, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_Check)(call.inner, h);
+            let outcome = call.inner.ctx_Unicode_Check(InnerHandle::of(h));
             call.finish(false);
             outcome
         }
     }
     unsafe extern "C" fn ctx_Unicode_AsASCIIString(ctx: *mut HPyContext, h: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 187, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_AsASCIIString)(call.inner, h);
+            let outcome = call.inner.ctx_Unicode_AsASCIIString(InnerHandle::of(h)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Unicode_AsLatin1String(ctx: *mut HPyContext, h: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 188, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_AsLatin1String)(call.inner, h);
+            let outcome = call.inner.ctx_Unicode_AsLatin1String(InnerHandle::of(h)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Unicode_AsUTF8String(ctx: *mut HPyContext, h: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 189, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_AsUTF8String)(call.inner, h);
+            let outcome = call.inner.ctx_Unicode_AsUTF8String(InnerHandle::of(h)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -1864,29 +1891,29 @@ impl Unicode for Trace {
         h: HPy,
         size: *mut HPy_ssize_t,
     ) -> *const c_char {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 190, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_AsUTF8AndSize)(call.inner, h, size);
+            let outcome = call.inner.ctx_Unicode_AsUTF8AndSize(InnerHandle::of(h), size);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Unicode_FromWideChar(ctx: *mut HPyContext, w: *const wchar_t, size: HPy_ssize_t) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 191, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_FromWideChar)(call.inner, w, size);
+            let outcome = call.inner.ctx_Unicode_FromWideChar(w, size).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Unicode_DecodeFSDefault(ctx: *mut HPyContext, v: *const c_char) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 192, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_DecodeFSDefault)(call.inner, v);
+            let outcome = call.inner.ctx_Unicode_DecodeFSDefault(v).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -1897,30 +1924,30 @@ impl Unicode for Trace {
         v: *const c_char,
         size: HPy_ssize_t,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 193, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_DecodeFSDefaultAndSize)(call.inner, v, size);
+            let outcome = call.inner.ctx_Unicode_DecodeFSDefaultAndSize(v, size).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Unicode_EncodeFSDefault(ctx: *mut HPyContext, h: HPy) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 194, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_EncodeFSDefault)(call.inner, h);
+            let outcome = call.inner.ctx_Unicode_EncodeFSDefault(InnerHandle::of(h)).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
         }
     }
     unsafe extern "C" fn ctx_Unicode_ReadChar(ctx: *mut HPyContext, h: HPy, index: HPy_ssize_t) -> HPy_UCS4 {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 195, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_ReadChar)(call.inner, h, index);
+            let outcome = call.inner.ctx_Unicode_ReadChar(InnerHandle::of(h), index);
             call.finish(outcome == HPy_UCS4::MAX);
             outcome
         }
@@ -1931,10 +1958,10 @@ impl Unicode for Trace {
         size: HPy_ssize_t,
         errors: *const c_char,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 196, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_DecodeASCII)(call.inner, ascii, size, errors);
+            let outcome = call.inner.ctx_Unicode_DecodeASCII(ascii, size, errors).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -1946,10 +1973,10 @@ impl Unicode for Trace {
         size: HPy_ssize_t,
         errors: *const c_char,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 197, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_DecodeLatin1)(call.inner, latin1, size, errors);
+            let outcome = call.inner.ctx_Unicode_DecodeLatin1(latin1, size, errors).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -1961,10 +1988,10 @@ impl Unicode for Trace {
         encoding: *const c_char,
         errors: *const c_char,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 255, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_FromEncodedObject)(call.inner, obj, encoding, errors);
+            let outcome = call.inner.ctx_Unicode_FromEncodedObject(InnerHandle::of(obj), encoding, errors).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome
@@ -1976,10 +2003,10 @@ impl Unicode for Trace {
         start: HPy_ssize_t,
         end: HPy_ssize_t,
     ) -> HPy {
-        // SAFETY: the context is one of ours. What is passed on is the caller's, and whether it is right, too.
+        // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.
         unsafe {
             let call = Counted::enter(ctx, 256, core::ptr::null());
-            let outcome = ((*call.inner).ctx_Unicode_Substring)(call.inner, str, start, end);
+            let outcome = call.inner.ctx_Unicode_Substring(InnerHandle::of(str), start, end).handle();
             call.opens(outcome);
             call.finish(outcome.is_null());
             outcome

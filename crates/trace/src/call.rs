@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char};
 use core::sync::atomic::Ordering::*;
 
 use hpy_abi::*;
+use hpy_layer::inner::InnerContext;
 use hpy_layer::{names, place};
 
 use crate::clock::Moment;
@@ -18,7 +19,7 @@ const STACK: usize = 8;
 /// A call of a function of the API, from its beginning to its end.
 #[derive(Clone, Copy)]
 pub struct Call {
-    pub inner: *mut HPyContext,
+    pub inner: InnerContext,
     frame: &'static Frame,
     thread: &'static Thread,
     /// The extension's function.

@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering::*;
 
 use hpy_abi::*;
 use hpy_layer::entry::{self, Entry as _, Number, Request, Requests};
+use hpy_layer::inner::{InnerContext, InnerHandle};
 use hpy_layer::{entry_of, names};
 
 use crate::clock::Moment;
@@ -20,7 +21,7 @@ const LEVEL: usize = 0;
 /// A call of an extension's function.
 struct Entry {
     requests: Requests,
-    inner: *mut HPyContext,
+    inner: InnerContext,
     layer: &'static Layer,
     thread: &'static Thread,
     outer: &'static Node,
@@ -42,8 +43,8 @@ pub unsafe fn ctx_CallRealFunctionFromTrampoline(
     unsafe {
         let layer = (*(*ctx)._private.cast::<Frame>()).layer.here();
         let entry = match signature {
-            HPyFunc_GETBUFFERPROC => transmute::<HPyFunc_getbufferproc, HPyCFunction>(Some(get_buffer)),
-            HPyFunc_RELEASEBUFFERPROC => transmute::<HPyFunc_releasebufferproc, HPyCFunction>(Some(release_buffer)),
+            HPyFunc_GETBUFFERPROC => transmute::<*const (), HPyCFunction>(get_buffer as *const ()),
+            HPyFunc_RELEASEBUFFERPROC => transmute::<*const (), HPyCFunction>(release_buffer as *const ()),
             // They have no context, and so call nothing.
             HPyFunc_TRAVERSEPROC | HPyFunc_DESTROYFUNC | HPyFunc_CAPSULE_DESTRUCTOR => function,
             _ => entry_of::<Entry>(signature),
@@ -51,7 +52,7 @@ pub unsafe fn ctx_CallRealFunctionFromTrampoline(
         entry::ask(LEVEL, Request { function, layer: core::ptr::from_ref(layer).cast() });
         let inner = layer.inner;
         // A signature that we do not know, the inner context does not know either.
-        ((*inner).ctx_CallRealFunctionFromTrampoline)(inner, signature, entry, args);
+        inner.ctx_CallRealFunctionFromTrampoline(signature, entry, args);
     }
 }
 
@@ -113,7 +114,7 @@ fn node_of_line(layer: &'static Layer, outer: &'static Node, key: Key) -> &'stat
 
 impl entry::Entry for Entry {
     #[inline(always)]
-    unsafe fn begin(inner: *mut HPyContext) -> Entry {
+    unsafe fn begin(inner: InnerContext) -> Entry {
         let requests = entry::asked();
         let thread = Thread::here();
         // SAFETY: the trampoline's call has just asked, on this thread.
@@ -139,13 +140,14 @@ impl entry::Entry for Entry {
     }
 
     #[inline(always)]
-    fn argument(&mut self, inner: HPy, _position: u16) -> HPy {
-        inner
+    fn argument(&mut self, inner: InnerHandle, _position: u16) -> HPy {
+        // Trace mode has no handles of its own.
+        inner.handle()
     }
 
     #[inline(always)]
-    unsafe fn arguments(&mut self, args: *const HPy, _count: usize, _names: HPy) -> *const HPy {
-        args
+    unsafe fn arguments(&mut self, args: *const InnerHandle, _count: usize, _names: InnerHandle) -> *const HPy {
+        args.cast()
     }
 
     #[inline(always)]
@@ -154,14 +156,14 @@ impl entry::Entry for Entry {
     }
 
     #[inline(always)]
-    fn finish_handle(&mut self, result: HPy) -> HPy {
+    fn finish_handle(&mut self, result: HPy) -> InnerHandle {
         if result.is_null() {
             self.end(self.has_raised());
         } else {
             self.node.closed.add(1);
             self.end(false);
         }
-        result
+        InnerHandle::of(result)
     }
 
     #[inline(always)]
@@ -171,7 +173,7 @@ impl entry::Entry for Entry {
     }
 }
 
-unsafe extern "C" fn get_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer, flags: c_int) -> c_int {
+unsafe extern "C" fn get_buffer(ctx: InnerContext, object: HPy, buffer: *mut HPy_buffer, flags: c_int) -> c_int {
     // SAFETY: the inner context passes what the signature says, of which the function is.
     unsafe {
         let mut entry = Entry::begin(ctx);
@@ -185,7 +187,7 @@ unsafe extern "C" fn get_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut 
     }
 }
 
-unsafe extern "C" fn release_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer) {
+unsafe extern "C" fn release_buffer(ctx: InnerContext, object: HPy, buffer: *mut HPy_buffer) {
     // SAFETY: as above.
     unsafe {
         let mut entry = Entry::begin(ctx);

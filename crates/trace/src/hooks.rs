@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hpy_abi::{HPy, HPyContext};
+use hpy_layer::inner::{InnerContext, InnerHandle};
 use hpy_layer::{MEMBERS, member};
 
 use crate::layer::Layer;
@@ -21,9 +21,9 @@ pub enum Which {
 /// A function of the Python kind, with the interpreter that it belongs to and the runtime's context that its handle is of.
 struct Hook {
     which: Which,
-    function: HPy,
+    function: InnerHandle,
     interpreter: usize,
-    runtime: *mut HPyContext,
+    runtime: InnerContext,
 }
 
 // SAFETY: the handle is not used without the interpreter.
@@ -44,7 +44,7 @@ fn hooks() -> Hooks {
 ///
 /// # Safety
 /// The context is the runtime's, and the handle is one of its; the caller holds the interpreter, which has this number.
-pub unsafe fn set(runtime: *mut HPyContext, which: Which, function: HPy, interpreter: usize) {
+pub unsafe fn set(runtime: InnerContext, which: Which, function: InnerHandle, interpreter: usize) {
     let new = (!function.is_null()).then_some(Hook { which, function, interpreter, runtime });
     // SAFETY: as this function's.
     unsafe { exchange(hooks(), which, new, interpreter) };
@@ -60,7 +60,7 @@ unsafe fn exchange(mut hooks: Hooks, which: Which, new: Option<Hook>, here: usiz
     drop(hooks);
     if let Some(Hook { function, runtime, .. }) = old {
         // SAFETY: the handle was ours, and the caller holds its interpreter.
-        unsafe { ((*runtime).ctx_Close)(runtime, function) };
+        unsafe { runtime.ctx_Close(function) };
     }
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn call(layer: &'static Layer, thread: &'static Thread, which: Which,
     let own = |hook: &&Hook| hook.which == which && hook.interpreter == here;
     let dup = |hook: &Hook| {
         // SAFETY: the handle is ours while the lock is held, and this runs no code.
-        (unsafe { ((*hook.runtime).ctx_Dup)(hook.runtime, hook.function) }, hook.runtime)
+        (unsafe { hook.runtime.ctx_Dup(hook.function) }, hook.runtime)
     };
     let found = hooks().iter().find(own).map(dup);
     let Some((function, runtime)) = found else { return };
@@ -94,12 +94,12 @@ pub(crate) fn call(layer: &'static Layer, thread: &'static Thread, which: Which,
     unsafe {
         if !(layer.host.call)(function, name) {
             let all = hooks();
-            let is_still_it = |hook: &Hook| ((*runtime).ctx_Is)(runtime, hook.function, function) != 0;
+            let is_still_it = |hook: &Hook| runtime.ctx_Is(hook.function, function) != 0;
             if all.iter().find(own).is_some_and(is_still_it) {
                 exchange(all, which, None, here);
             }
         }
-        ((*runtime).ctx_Close)(runtime, function);
+        runtime.ctx_Close(function);
     }
     thread.busy.set(false);
     thread.come_back(current, start);

@@ -1,6 +1,6 @@
 //! What trace mode asks of the interpreter beside the API.
 
-use hpy_abi::HPy;
+use hpy_layer::inner::InnerHandle;
 
 /// A place in Python code, as quickly as the interpreter can tell: the code, and where in it, which may be told in several ways for one
 /// line. Zeros for none.
@@ -29,5 +29,5 @@ pub struct Host {
     /// A number for the current interpreter.
     pub interpreter: unsafe fn() -> usize,
     /// Calls a Python function with a str. Keeps a pending exception. False if the function raised something, which has been reported.
-    pub call: unsafe fn(function: HPy, name: &str) -> bool,
+    pub call: unsafe fn(function: InnerHandle, name: &str) -> bool,
 }

@@ -4,12 +4,13 @@ use core::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hpy_abi::HPyContext;
+use hpy_layer::inner::InnerContext;
 
 use crate::host::Host;
 
 /// Trace mode over one context. Never freed.
 pub struct Layer {
-    pub inner: *mut HPyContext,
+    pub inner: InnerContext,
     pub host: &'static Host,
     /// There is another layer below.
     pub over_layer: bool,

@@ -32,6 +32,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::Ordering::*;
 
 use hpy_abi::*;
+use hpy_layer::inner::InnerContext;
 use hpy_layer::{fork, names};
 
 pub use clock::frequency;
@@ -51,6 +52,7 @@ const NAME: &CStr = c"HPy Trace Mode ABI";
 /// # Safety
 /// `inner` is complete and stays; the caller holds the interpreter.
 pub unsafe fn context(inner: *mut HPyContext, over_layer: bool, host: &'static Host) -> *mut HPyContext {
+    let inner = InnerContext(inner);
     let mut layers = layer::all();
     if let Some(layer) = layers.iter().find(|layer| layer.inner == inner) {
         return layer.outer;
@@ -62,8 +64,8 @@ pub unsafe fn context(inner: *mut HPyContext, over_layer: bool, host: &'static H
         let offset = offset_of_member(index);
         // SAFETY: the member at this index is a handle, in both.
         unsafe {
-            let constant = *inner.byte_add(offset).cast::<HPy>();
-            *(&raw mut table).byte_add(offset).cast::<HPy>() = constant;
+            let constant = inner.constant_at(index);
+            *(&raw mut table).byte_add(offset).cast::<HPy>() = constant.handle();
         }
     }
     // SAFETY: as this function's.

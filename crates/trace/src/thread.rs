@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
 use hpy_layer::idle::{Idle, Link};
+use hpy_layer::inner::InnerContext;
 use hpy_layer::lock::Held;
 use hpy_layer::owner::owner;
 
@@ -21,7 +22,7 @@ use crate::node::Node;
 pub struct Frame {
     /// The return address of the last call through the context; written by the stubs of `record_calls`, which know that this is first.
     pub ip: AtomicUsize,
-    pub inner: *mut HPyContext,
+    pub inner: InnerContext,
     /// Where a layer below wants to know that address. Null over a runtime.
     pub inner_ip: *const AtomicUsize,
     pub layer: &'static Layer,
@@ -193,7 +194,7 @@ impl Thread {
 
     /// The context for calls whose inner one is this.
     #[inline(always)]
-    pub fn context(&'static self, layer: &'static Layer, inner: *mut HPyContext) -> *mut HPyContext {
+    pub fn context(&'static self, layer: &'static Layer, inner: InnerContext) -> *mut HPyContext {
         match self.recent.get() {
             Some(block) if block.frame.inner == inner && core::ptr::eq(block.frame.layer, layer) => block.context.get(),
             _ => self.another_context(layer, inner),
@@ -201,10 +202,10 @@ impl Thread {
     }
 
     #[cold]
-    fn another_context(&'static self, layer: &'static Layer, inner: *mut HPyContext) -> *mut HPyContext {
+    fn another_context(&'static self, layer: &'static Layer, inner: InnerContext) -> *mut HPyContext {
         // SAFETY: the map is the thread's own, and nothing here runs other code.
         let contexts = unsafe { &mut *self.contexts.get() };
-        let key = (core::ptr::from_ref(layer).addr(), inner.addr());
+        let key = (core::ptr::from_ref(layer).addr(), inner.0.addr());
         let block = contexts.entry(key).or_insert_with(|| Block::new(layer, inner, Some(self)));
         self.recent.set(Some(block));
         block.context.get()
@@ -213,9 +214,9 @@ impl Thread {
 
 impl Block {
     #[cold]
-    fn new(layer: &'static Layer, inner: *mut HPyContext, thread: Option<&'static Thread>) -> &'static Block {
+    fn new(layer: &'static Layer, inner: InnerContext, thread: Option<&'static Thread>) -> &'static Block {
         // SAFETY: the contexts of a layer have the address of a frame there, which begins with the word for the address of a call.
-        let inner_ip = if layer.over_layer { unsafe { (*inner)._private.cast_const().cast() } } else { null() };
+        let inner_ip = if layer.over_layer { unsafe { (*inner.0)._private.cast_const().cast() } } else { null() };
         let frame = Frame { ip: AtomicUsize::new(0), inner, inner_ip, layer, thread };
         let block = Box::leak(Box::new(Block { context: UnsafeCell::new(layer.table()), frame }));
         // SAFETY: nobody has the context yet.

@@ -170,7 +170,7 @@ fn checked(spec: &Spec, function: &Function) -> String {
                 .unwrap();
         }
     }
-    let inner = format!("((*call.inner).{})(call.inner{})", function.member, arguments(function));
+    let inner = format!("call.inner.{}({})", function.member, arguments(function).trim_start_matches(", "));
     let result = Decl::parse_type(function.member_returns());
     body += &if result.is_void() {
         let raised = if function.member_returns.is_some() { "\ncall.has_raised();" } else { "" };

@@ -3,11 +3,62 @@
 use std::fmt::Write;
 
 use super::rust::{ident, source};
-use crate::ctype::Decl;
+use crate::ctype::{CType, Decl};
 use crate::spec::{Member, Signature, Spec};
 
 pub fn sources(spec: &Spec) -> Vec<(&'static str, String)> {
-    vec![("crates/layer/src/autogen_members.rs", members(spec)), ("crates/layer/src/autogen_enter.rs", enter(spec))]
+    vec![
+        ("crates/layer/src/autogen_members.rs", members(spec)),
+        ("crates/layer/src/autogen_enter.rs", enter(spec)),
+        ("crates/layer/src/autogen_inner.rs", inner(spec)),
+    ]
+}
+
+/// A type of the API as the inner context has it.
+fn inner_type(ty: &CType) -> String {
+    ty.to_rust().replace("HPy", if ty.base == "HPy" { "InnerHandle" } else { "HPy" })
+}
+
+/// The functions of the inner context, with handles of its own.
+fn inner(spec: &Spec) -> String {
+    let mut methods = String::new();
+    for function in spec.families.iter().flat_map(|family| &family.functions) {
+        let (mut declared, mut passed) = (String::new(), String::new());
+        for param in function.params() {
+            let name = ident(&param.name);
+            write!(declared, ", {name}: {}", inner_type(&param.ty)).unwrap();
+            write!(
+                passed,
+                ", {name}{}",
+                match (param.ty.base.as_str(), param.ty.is_pointer()) {
+                    ("HPy", false) => ".handle()",
+                    ("HPy", true) => ".cast()",
+                    _ => "",
+                }
+            )
+            .unwrap();
+        }
+        let result = Decl::parse_type(function.member_returns());
+        let arrow = if result.is_void() { String::new() } else { format!(" -> {}", inner_type(&result)) };
+        let call = format!("((*self.0).{})(self.0{passed})", function.member);
+        let call = if result.base == "HPy" { format!("InnerHandle::of({call})") } else { call };
+        writeln!(
+            methods,
+            "#[inline(always)]\npub unsafe fn {}(self{declared}){arrow} {{\n// SAFETY: as the type says.\nunsafe {{ {call} }}\n}}",
+            function.member
+        )
+        .unwrap();
+    }
+    let body = format!(
+        "use core::ffi::{{c_char, c_int, c_void}};
+use hpy_abi::*;
+use crate::inner::{{InnerContext, InnerHandle}};
+
+impl InnerContext {{
+{methods}}}
+"
+    );
+    source("spec/functions/", "The functions of the inner context.", &body)
 }
 
 fn members(spec: &Spec) -> String {
@@ -63,8 +114,12 @@ fn enter(spec: &Spec) -> String {
         if let Some(text) = entry(signature) {
             entries += &text;
             let name = signature.short_name().to_lowercase();
-            writeln!(arms, "{} => transmute::<HPyFunc_{name}, HPyCFunction>(Some(enter_{name}::<E>)),", signature.name)
-                .unwrap();
+            writeln!(
+                arms,
+                "{} => transmute::<*const (), HPyCFunction>(enter_{name}::<E> as *const ()),",
+                signature.name
+            )
+            .unwrap();
         }
     }
     let body = format!(
@@ -72,6 +127,7 @@ fn enter(spec: &Spec) -> String {
 use core::mem::transmute;
 use hpy_abi::*;
 use crate::entry::{{Entry, KEYWORDS}};
+use crate::inner::{{InnerContext, InnerHandle}};
 use crate::stack;
 
 {entries}
@@ -103,7 +159,7 @@ fn entry(signature: &Signature) -> Option<String> {
     let mut position = 0;
     for (index, param) in params.iter().enumerate() {
         let name = if param.name.is_empty() { format!("arg{index}") } else { ident(&param.name) };
-        write!(declared, ", {name}: {}", param.ty.to_rust()).unwrap();
+        write!(declared, ", {name}: {}", inner_type(&param.ty)).unwrap();
         write!(passed, ", {name}").unwrap();
         if param.ty.base != "HPy" {
             continue;
@@ -111,7 +167,7 @@ fn entry(signature: &Signature) -> Option<String> {
         if param.ty.is_pointer() {
             let count = ident(&params[index + 1].name);
             let sign = if params[index + 1].ty.base == "HPy_ssize_t" { ".cast_unsigned()" } else { "" };
-            let names = if short == "keywords" { "kwnames" } else { "HPy::NULL" };
+            let names = if short == "keywords" { "kwnames" } else { "InnerHandle::NULL" };
             writeln!(opened, "let {name} = entry.arguments({name}, {count}{sign}, {names});").unwrap();
         } else {
             let place = if name.starts_with("kw") { "KEYWORDS".to_string() } else { position.to_string() };
@@ -126,7 +182,7 @@ fn entry(signature: &Signature) -> Option<String> {
     let (arrow, refusal, finish) = match rust_result.as_str() {
         "()" => (String::new(), String::new(), format!("{call};\nentry.finish();")),
         "HPy" => (
-            " -> HPy".to_string(),
+            " -> InnerHandle".to_string(),
             refuse("return stack::refuse(ctx);"),
             format!("let result = {call};\nentry.finish_handle(result)"),
         ),
@@ -143,7 +199,7 @@ fn entry(signature: &Signature) -> Option<String> {
     };
     let enters = if refusal.is_empty() { "" } else { "entry.enters();\n" };
     Some(format!(
-        "unsafe extern \"C\" fn enter_{short}<E: Entry>(ctx: *mut HPyContext{declared}){arrow} {{\n\
+        "unsafe extern \"C\" fn enter_{short}<E: Entry>(ctx: InnerContext{declared}){arrow} {{\n\
          // SAFETY: the inner runtime passes what the signature says, of which the function is.\nunsafe {{\n\
          {refusal}let mut entry = E::begin(ctx);\n{enters}{opened}\
          let f = transmute::<HPyCFunction, HPyFunc_{short}>(entry.function()).unwrap_unchecked();\n{finish}\n}}\n}}\n"

@@ -12,6 +12,7 @@ pub fn sources(spec: &Spec) -> Vec<(&'static str, String)> {
         "use core::ffi::{c_char, c_int, c_void};
 use hpy_abi::runtime::*;
 use hpy_abi::*;
+use hpy_layer::inner::InnerHandle;
 use crate::call::Call as Counted;
 use crate::{Trace, enter};
 ",
@@ -66,8 +67,11 @@ fn counted(spec: &Spec, function: &Function) -> String {
         };
         writeln!(body, "call.{note};").unwrap();
     }
-    let inner = format!("((*call.inner).{})(call.inner{})", function.member, arguments(function));
+    // Handles are those of the layer below.
+    let passed: Vec<_> = function.params().iter().map(passed_on).collect();
+    let inner = format!("call.inner.{}({})", function.member, passed.join(", "));
     let result = Decl::parse_type(function.member_returns());
+    let inner = if result.base == "HPy" && !result.is_pointer() { format!("{inner}.handle()") } else { inner };
     if result.is_void() {
         writeln!(body, "{inner};\ncall.finish({});", function.member_returns.is_some()).unwrap();
         return method(function, SAFETY, &body);
@@ -94,4 +98,14 @@ fn counted(spec: &Spec, function: &Function) -> String {
     method(function, SAFETY, &body)
 }
 
-const SAFETY: &str = "the context is one of ours. What is passed on is the caller's, and whether it is right, too.";
+fn passed_on(param: &Decl) -> String {
+    let name = ident(&param.name);
+    match (param.ty.base.as_str(), param.ty.is_pointer()) {
+        ("HPy", false) => format!("InnerHandle::of({name})"),
+        ("HPy", true) => format!("{name}.cast()"),
+        _ => name,
+    }
+}
+
+const SAFETY: &str =
+    "the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.";

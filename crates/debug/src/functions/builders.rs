@@ -98,8 +98,8 @@ macro_rules! builders {
                 if !call.at_least(size, 0, 0) {
                     return $handle::NULL;
                 }
-                let inner = ((*call.inner).$new)(call.inner, size).$field;
-                let cancel = || ((*call.inner).$cancel)(call.inner, $handle { $field: inner });
+                let inner = call.inner.$new(size).$field;
+                let cancel = || call.inner.$cancel($handle { $field: inner });
                 $handle { $field: opened(*call, $kind, inner, size, cancel) }
             }
         }
@@ -112,7 +112,7 @@ macro_rules! builders {
                 let Some((_, slot)) = builder(*call, $kind, own.$field) else { return };
                 if can_be_set(*call, slot, index) {
                     let inner = $handle { $field: slot.inner.load(core::sync::atomic::Ordering::Relaxed) };
-                    ((*call.inner).$set)(call.inner, inner, index, item);
+                    call.inner.$set(inner, index, item);
                 }
             }
         }
@@ -124,21 +124,21 @@ macro_rules! builders {
                 let Some((index, slot)) = builder(*call, $kind, own.$field) else {
                     // As for one that could not be made, unless there is an exception already.
                     call.has_failed();
-                    if ((*call.inner).ctx_Err_Occurred)(call.inner) == 0 {
-                        ((*call.inner).$build)(call.inner, $handle::NULL);
+                    if call.inner.ctx_Err_Occurred() == 0 {
+                        call.inner.$build($handle::NULL);
                     }
                     return HPy::NULL;
                 };
                 let inner = $handle { $field: slot.inner.load(core::sync::atomic::Ordering::Relaxed) };
-                let none = (*call.inner).h_None;
-                let full = is_full(*call, slot, |index| ((*call.inner).$set)(call.inner, inner, index, none));
+                let none = call.inner.constant(|ctx| ctx.h_None);
+                let full = is_full(*call, slot, |index| call.inner.$set(inner, index, none));
                 call.thread.close(index, slot, call.mark(), call.caller());
                 if !full {
-                    ((*call.inner).$cancel)(call.inner, inner);
+                    call.inner.$cancel(inner);
                     call.has_failed();
                     return HPy::NULL;
                 }
-                call.opened(((*call.inner).$build)(call.inner, inner))
+                call.opened(call.inner.$build(inner))
             }
         }
 
@@ -149,7 +149,7 @@ macro_rules! builders {
                 let Some((index, slot)) = builder(*call, $kind, own.$field) else { return };
                 let inner = $handle { $field: slot.inner.load(core::sync::atomic::Ordering::Relaxed) };
                 call.thread.close(index, slot, call.mark(), call.caller());
-                ((*call.inner).$cancel)(call.inner, inner);
+                call.inner.$cancel(inner);
             }
         }
     };

@@ -11,13 +11,14 @@ use crate::arguments::array;
 use crate::autogen_functions::{checked_call, checked_capsule, checked_contextvar, checked_tuple};
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
+use hpy_layer::inner::InnerHandle;
 use hpy_layer::member;
 use hpy_layer::names;
 
 use crate::enter;
 
 /// How many values follow the positional arguments. None after a report.
-unsafe fn keyword_count(call: Call, names: HPy, position: usize) -> Option<usize> {
+unsafe fn keyword_count(call: Call, names: InnerHandle, position: usize) -> Option<usize> {
     if names.is_null() {
         return Some(0);
     }
@@ -28,16 +29,16 @@ unsafe fn keyword_count(call: Call, names: HPy, position: usize) -> Option<usize
             call.complain(Misuse::KeywordNames, what, position, None);
             call.cannot(Misuse::KeywordNames)
         };
-        if ((*inner).ctx_Tuple_Check)(inner, names) == 0 {
+        if inner.ctx_Tuple_Check(names) == 0 {
             // The last words are those of 0.9.
             return wrong("names that are no tuple: 'kwnames' must be a tuple object or HPy_NULL,");
         }
-        let count = ((*inner).ctx_Length)(inner, names);
+        let count = inner.ctx_Length(names);
         for index in 0..count {
-            let name = ((*inner).ctx_GetItem_i)(inner, names, index);
-            let is_str = !name.is_null() && ((*inner).ctx_Unicode_Check)(inner, name) != 0;
+            let name = inner.ctx_GetItem_i(names, index);
+            let is_str = !name.is_null() && inner.ctx_Unicode_Check(name) != 0;
             if !name.is_null() {
-                ((*inner).ctx_Close)(inner, name);
+                inner.ctx_Close(name);
             }
             if !is_str {
                 return wrong(&format!("names of which number {} is no str", index + 1));
@@ -74,7 +75,7 @@ impl Calls for Debug {
             let Some(kwnames) = call.handle_or_null(kwnames, 3) else { return HPy::NULL };
             let Some(more) = keyword_count(*call, kwnames, 3) else { return HPy::NULL };
             let Some(items) = array(*call, args, nargs + more, 1) else { return HPy::NULL };
-            call.opened(((*call.inner).ctx_Call)(call.inner, callable, items.as_ptr(), nargs, kwnames))
+            call.opened(call.inner.ctx_Call(callable, items.as_ptr(), nargs, kwnames))
         }
     }
 
@@ -92,7 +93,7 @@ impl Calls for Debug {
             let Some(kwnames) = call.handle_or_null(kwnames, 3) else { return HPy::NULL };
             let Some(more) = keyword_count(*call, kwnames, 3) else { return HPy::NULL };
             let Some(items) = array(*call, args, nargs + more, 1) else { return HPy::NULL };
-            call.opened(((*call.inner).ctx_CallMethod)(call.inner, name, items.as_ptr(), nargs, kwnames))
+            call.opened(call.inner.ctx_CallMethod(name, items.as_ptr(), nargs, kwnames))
         }
     }
 
@@ -108,7 +109,7 @@ impl Calls for Debug {
                 let by = || call.frame.function().map_or("", |function| function.name.as_str());
                 names::name_once(function as usize, || format!("call function set by {}", by()));
             }
-            let result = ((*call.inner).ctx_SetCallFunction)(call.inner, h, func);
+            let result = call.inner.ctx_SetCallFunction(h, func);
             if result == -1 {
                 call.has_failed();
             }
@@ -129,7 +130,7 @@ impl Tuple for Debug {
                 return HPy::NULL;
             }
             let Some(own) = array(*call, items, n.max(0).cast_unsigned(), 0) else { return HPy::NULL };
-            call.opened(((*call.inner).ctx_Tuple_FromArray)(call.inner, own.as_ptr(), n))
+            call.opened(call.inner.ctx_Tuple_FromArray(own.as_ptr(), n))
         }
     }
 }
@@ -151,8 +152,8 @@ impl Contextvar for Debug {
             }
             let Some(variable) = call.handle(context_var, 0) else { return -1 };
             let Some(default) = call.handle_or_null(default_value, 1) else { return -1 };
-            let mut inner = HPy::NULL;
-            let status = ((*call.inner).ctx_ContextVar_Get)(call.inner, variable, default, &mut inner);
+            let mut inner = InnerHandle::NULL;
+            let status = call.inner.ctx_ContextVar_Get(variable, default, &mut inner);
             if status < 0 {
                 call.has_failed();
                 *result = HPy::NULL;
@@ -189,10 +190,10 @@ impl Capsule for Debug {
             let Some(capsule) = call.handle(capsule, 0) else { return null_mut() };
             let inner = call.inner;
             if key == HPyCapsule_key_Pointer
-                && ((*inner).ctx_TypeCheck)(inner, capsule, (*inner).h_CapsuleType) != 0
-                && ((*inner).ctx_Capsule_IsValid)(inner, capsule, utf8_name) == 0
+                && inner.ctx_TypeCheck(capsule, inner.constant(|ctx| ctx.h_CapsuleType)) != 0
+                && inner.ctx_Capsule_IsValid(capsule, utf8_name) == 0
             {
-                let own = ((*inner).ctx_Capsule_Get)(inner, capsule, HPyCapsule_key_Name, null()).cast::<c_char>();
+                let own = inner.ctx_Capsule_Get(capsule, HPyCapsule_key_Name, null()).cast::<c_char>();
                 let quoted = |name: *const c_char| match name.is_null() {
                     true => "no name".to_string(),
                     false => format!("the name '{}'", CStr::from_ptr(name).to_string_lossy()),
@@ -203,7 +204,7 @@ impl Capsule for Debug {
                     return null_mut();
                 }
             }
-            let result = ((*inner).ctx_Capsule_Get)(inner, capsule, key, utf8_name);
+            let result = inner.ctx_Capsule_Get(capsule, key, utf8_name);
             if result.is_null() {
                 call.has_failed();
             }

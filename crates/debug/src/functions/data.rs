@@ -57,7 +57,7 @@ impl Unicode for Debug {
             let Some(call) = Call::enter(ctx, member::ctx_Unicode_AsUTF8AndSize) else { return null() };
             let Some(inner) = call.handle(h, 0) else { return null() };
             let mut length = 0;
-            let text = ((*call.inner).ctx_Unicode_AsUTF8AndSize)(call.inner, inner, &mut length);
+            let text = call.inner.ctx_Unicode_AsUTF8AndSize(inner, &mut length);
             if text.is_null() {
                 call.has_failed();
                 return null();
@@ -78,12 +78,12 @@ impl Bytes for Debug {
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Bytes_AsString) else { return null() };
             let Some(inner) = call.handle(h, 0) else { return null() };
-            let text = ((*call.inner).ctx_Bytes_AsString)(call.inner, inner);
+            let text = call.inner.ctx_Bytes_AsString(inner);
             if text.is_null() {
                 call.has_failed();
                 return null();
             }
-            let length = ((*call.inner).ctx_Bytes_GET_SIZE)(call.inner, inner);
+            let length = call.inner.ctx_Bytes_GET_SIZE(inner);
             copy(*call, h, text, length.max(0).cast_unsigned())
         }
     }
@@ -96,8 +96,8 @@ impl Bytes for Debug {
             if !call.is(inner, |ctx| ctx.h_BytesType, "bytes", 0) {
                 return null();
             }
-            let text = ((*call.inner).ctx_Bytes_AS_STRING)(call.inner, inner);
-            let length = ((*call.inner).ctx_Bytes_GET_SIZE)(call.inner, inner);
+            let text = call.inner.ctx_Bytes_AS_STRING(inner);
+            let length = call.inner.ctx_Bytes_GET_SIZE(inner);
             copy(*call, h, text, length.max(0).cast_unsigned())
         }
     }
@@ -137,11 +137,11 @@ impl Error for Debug {
             if about_format {
                 let message = CStr::from_ptr(utf8_message).to_string_lossy();
                 call.trouble(Misuse::FormatString, format!("a format string is wrong: {message}")).tell();
-                if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
+                if call.inner.ctx_Err_Occurred() != 0 {
                     return;
                 }
             }
-            ((*call.inner).ctx_Err_SetString)(call.inner, class, utf8_message);
+            call.inner.ctx_Err_SetString(class, utf8_message);
             call.has_raised();
         }
     }

@@ -53,7 +53,7 @@ impl Handle for Debug {
             }
             if let Some((index, slot)) = to_close(*call, h, 0) {
                 let inner = call.close(index, slot);
-                ((*call.inner).ctx_Close)(call.inner, inner);
+                call.inner.ctx_Close(inner);
             }
         }
     }
@@ -65,7 +65,7 @@ impl Legacy for Debug {
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_FromPyObject) else { return HPy::NULL };
             call.may_have_raised();
-            call.opened_or_null(((*call.inner).ctx_FromPyObject)(call.inner, obj))
+            call.opened_or_null(call.inner.ctx_FromPyObject(obj))
         }
     }
 
@@ -75,7 +75,7 @@ impl Legacy for Debug {
             let Some(call) = Call::enter(ctx, member::ctx_AsPyObject) else { return core::ptr::null_mut() };
             call.may_have_raised();
             let Some(h) = call.handle_or_null(h, 0) else { return core::ptr::null_mut() };
-            ((*call.inner).ctx_AsPyObject)(call.inner, h)
+            call.inner.ctx_AsPyObject(h)
         }
     }
 }

@@ -44,7 +44,7 @@ impl Eval for Debug {
             if !call.is(globals, |ctx| ctx.h_DictType, "dict", 1) {
                 return HPy::NULL;
             }
-            call.opened(((*call.inner).ctx_EvalCode)(call.inner, code, globals, locals))
+            call.opened(call.inner.ctx_EvalCode(code, globals, locals))
         }
     }
 }
@@ -65,10 +65,10 @@ impl Iter for Debug {
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Iter_Next) else { return HPy::NULL };
             let Some(obj) = call.handle(obj, 0) else { return HPy::NULL };
-            if ((*call.inner).ctx_Iter_Check)(call.inner, obj) == 0 {
+            if call.inner.ctx_Iter_Check(obj) == 0 {
                 return call.wrong_type("iterator", 0).unwrap_or(HPy::NULL);
             }
-            call.opened(((*call.inner).ctx_Iter_Next)(call.inner, obj))
+            call.opened(call.inner.ctx_Iter_Next(obj))
         }
     }
 }

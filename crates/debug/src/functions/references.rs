@@ -3,6 +3,8 @@
 use hpy_abi::runtime::{Field, Global};
 use hpy_abi::*;
 
+use hpy_layer::inner::InnerHandle;
+
 use crate::Debug;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
@@ -33,7 +35,7 @@ impl Field for Debug {
             if !owns(*call, target, target_field) {
                 return;
             }
-            ((*call.inner).ctx_Field_Store)(call.inner, target, target_field, value);
+            call.inner.ctx_Field_Store(target, target_field, value);
         }
     }
 
@@ -53,16 +55,16 @@ impl Field for Debug {
             if !may_load(*call, source, source_field) {
                 return HPy::NULL;
             }
-            call.opened_or_null(((*call.inner).ctx_Field_Load)(call.inner, source, source_field))
+            call.opened_or_null(call.inner.ctx_Field_Load(source, source_field))
         }
     }
 }
 
 /// Whether a field may be stored to as one of this object. Keeps that it has been.
-unsafe fn owns(call: Call, target: HPy, field: *mut HPyField) -> bool {
+unsafe fn owns(call: Call, target: InnerHandle, field: *mut HPyField) -> bool {
     // SAFETY: the caller's handle is open. Asking about a type is not done with an exception pending.
     unsafe {
-        if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
+        if call.inner.ctx_Err_Occurred() != 0 {
             return true;
         }
         let Some((of, data)) = known_types::of(call, target) else {
@@ -105,10 +107,10 @@ unsafe fn owns(call: Call, target: HPy, field: *mut HPyField) -> bool {
 }
 
 /// Whether a value may be loaded as that of a field of this object.
-unsafe fn may_load(call: Call, source: HPy, field: HPyField) -> bool {
+unsafe fn may_load(call: Call, source: InnerHandle, field: HPyField) -> bool {
     // SAFETY: as above.
     unsafe {
-        if ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
+        if call.inner.ctx_Err_Occurred() != 0 {
             return true;
         }
         let Some((of, data)) = known_types::of(call, source) else { return true };
@@ -152,7 +154,7 @@ impl Global for Debug {
                     return;
                 }
             }
-            ((*call.inner).ctx_Global_Store)(call.inner, global, h);
+            call.inner.ctx_Global_Store(global, h);
         }
     }
 
@@ -168,7 +170,7 @@ impl Global for Debug {
                 call.complain(Misuse::NullHandle, "an empty global", 0, None);
                 return call.cannot(Misuse::NullHandle).unwrap_or(HPy::NULL);
             }
-            call.opened_or_null(((*call.inner).ctx_Global_Load)(call.inner, global))
+            call.opened_or_null(call.inner.ctx_Global_Load(global))
         }
     }
 }

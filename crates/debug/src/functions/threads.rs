@@ -22,7 +22,7 @@ impl Thread for Debug {
             };
             (*call.thread.left.get()).push(token.encode());
             call.thread.flags.fetch_or(LEFT, Relaxed);
-            let inner = ((*call.inner).ctx_LeavePythonExecution)(call.inner);
+            let inner = call.inner.ctx_LeavePythonExecution();
             slot.inner.store(inner._i, Relaxed);
             HPyThreadState { _i: token.encode() }
         }
@@ -45,7 +45,7 @@ impl Thread for Debug {
             left.pop();
             let Some((token, slot)) = slot::of(state._i) else { return };
             let inner = HPyThreadState { _i: slot.inner.load(Relaxed) };
-            ((*call.inner).ctx_ReenterPythonExecution)(call.inner, inner);
+            call.inner.ctx_ReenterPythonExecution(inner);
             call.thread.flags.fetch_and(!LEFT, Relaxed);
             call.thread.close(token.index, slot, call.mark(), call.caller());
         }

@@ -36,14 +36,14 @@ impl Tracker for Debug {
                 call.has_failed();
                 return HPyTracker::NULL;
             }
-            let inner = ((*call.inner).ctx_Tracker_New)(call.inner, size);
+            let inner = call.inner.ctx_Tracker_New(size);
             if inner._i == 0 {
                 call.has_failed();
                 return HPyTracker::NULL;
             }
-            ((*call.inner).ctx_Tracker_Close)(call.inner, inner);
+            call.inner.ctx_Tracker_Close(inner);
             let Some((token, _)) = call.open(Kind::Tracker, 0) else {
-                ((*call.inner).ctx_Err_NoMemory)(call.inner);
+                call.inner.ctx_Err_NoMemory();
                 call.has_failed();
                 return HPyTracker::NULL;
             };
@@ -102,7 +102,7 @@ impl Tracker for Debug {
             }
             // The last references go at the end: that can run code.
             for inner in closed {
-                ((*call.inner).ctx_Close)(call.inner, inner);
+                call.inner.ctx_Close(inner);
             }
         }
     }

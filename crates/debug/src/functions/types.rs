@@ -7,6 +7,8 @@ use hpy_abi::runtime::Type;
 use hpy_abi::*;
 
 use super::data;
+use hpy_layer::inner::InnerHandle;
+
 use crate::Debug;
 use crate::arguments::array;
 use crate::autogen_functions::checked_type;
@@ -31,29 +33,29 @@ fn name_of(shape: HPyType_BuiltinShape) -> &'static str {
 }
 
 /// Whether an object's type has this name.
-pub unsafe fn is_named(call: Call, object: HPy, name: &CStr) -> bool {
+pub unsafe fn is_named(call: Call, object: InnerHandle, name: &CStr) -> bool {
     // SAFETY: the caller's handle is open.
     unsafe {
         let inner = call.inner;
-        let tp = ((*inner).ctx_Type)(inner, object);
-        let own = ((*inner).ctx_Type_GetName)(inner, tp);
+        let tp = inner.ctx_Type(object);
+        let own = inner.ctx_Type_GetName(tp);
         let same = !own.is_null() && CStr::from_ptr(own) == name;
-        ((*inner).ctx_Close)(inner, tp);
+        inner.ctx_Close(tp);
         same
     }
 }
 
 /// Whether an object's struct lies where this shape has it.
-unsafe fn has_shape(call: Call, object: HPy, shape: HPyType_BuiltinShape) -> bool {
+unsafe fn has_shape(call: Call, object: InnerHandle, shape: HPyType_BuiltinShape) -> bool {
     // SAFETY: the caller's handle is open.
     unsafe {
         if (*call.thread.tales.get()).type_of(call.layer(), object).shape == Some(shape) {
             return true;
         }
         let inner = call.inner;
-        let tp = ((*inner).ctx_Type)(inner, object);
-        let actual = ((*inner).ctx_Type_GetBuiltinShape)(inner, tp);
-        ((*inner).ctx_Close)(inner, tp);
+        let tp = inner.ctx_Type(object);
+        let actual = inner.ctx_Type_GetBuiltinShape(tp);
+        inner.ctx_Close(tp);
         (*call.thread.tales.get()).type_of(call.layer(), object).shape = Some(actual);
         if actual == shape {
             return true;
@@ -74,12 +76,12 @@ unsafe fn has_shape(call: Call, object: HPy, shape: HPyType_BuiltinShape) -> boo
 }
 
 /// Whether the struct that the extension is after is, as far as is known, the object's.
-unsafe fn is_of_struct(call: Call, h: HPy, inner: HPy) -> bool {
+unsafe fn is_of_struct(call: Call, h: HPy, inner: InnerHandle) -> bool {
     // SAFETY: the caller's handle is open, and asking about a type is not done with an exception pending.
     unsafe {
         let flags = call.thread.flags.load(core::sync::atomic::Ordering::Relaxed);
         let is_hybrid = flags & HYBRID != 0;
-        if flags & !HYBRID != 0 || is_hybrid && ((*call.inner).ctx_Err_Occurred)(call.inner) != 0 {
+        if flags & !HYBRID != 0 || is_hybrid && call.inner.ctx_Err_Occurred() != 0 {
             return true;
         }
         let Some(of) = known_types::type_of(call, inner) else { return true };
@@ -105,7 +107,7 @@ macro_rules! as_struct {
                     if !has_shape(*call, inner, $shape) || !is_of_struct(*call, h, inner) {
                         return crate::known_types::nothing();
                     }
-                    ((*call.inner).$function)(call.inner, inner)
+                    call.inner.$function(inner)
                 }
             }
         )*
@@ -138,7 +140,7 @@ impl Type for Debug {
                     }
                 }
                 let Some(object) = call.handle((*next).object, 1) else { return HPy::NULL };
-                own.push(HPyType_SpecParam { kind: (*next).kind, object });
+                own.push(HPyType_SpecParam { kind: (*next).kind, object: object.handle() });
                 next = next.add(1);
             }
             own.push(HPyType_SpecParam { kind: HPyType_SpecParam_Kind(0), object: HPy::NULL });
@@ -150,7 +152,7 @@ impl Type for Debug {
             }
             let (mut copy, place) = type_slots::prepare(*call, &*spec);
             let own = if params.is_null() { null_mut() } else { own.as_mut_ptr() };
-            let inner = ((*call.inner).ctx_Type_FromSpec)(call.inner, &mut copy, own);
+            let inner = call.inner.ctx_Type_FromSpec(&mut copy, own);
             if !inner.is_null() {
                 type_slots::made(*call, &*spec, place, inner);
                 if !(*spec).legacy_slots.is_null() {
@@ -181,7 +183,7 @@ impl Type for Debug {
             let count = if args.is_null() { 0 } else { nargs.max(0).cast_unsigned() };
             let Some(items) = array(*call, args, count, 1) else { return HPy::NULL };
             let items = if args.is_null() { null() } else { items.as_ptr() };
-            call.opened(((*call.inner).ctx_Type_GenericNew)(call.inner, tp, items, nargs, kw))
+            call.opened(call.inner.ctx_Type_GenericNew(tp, items, nargs, kw))
         }
     }
 
@@ -200,7 +202,7 @@ impl Type for Debug {
                     return HPy::NULL;
                 }
             }
-            let object = ((*call.inner).ctx_New)(call.inner, tp, data);
+            let object = call.inner.ctx_New(tp, data);
             if let Some(of) = of.filter(|of| of.followed && !object.is_null()) {
                 known_types::is_alive((*data).addr(), of);
             }
@@ -216,7 +218,7 @@ impl Type for Debug {
             if !call.is(tp, |ctx| ctx.h_TypeType, "type", 0) {
                 return null();
             }
-            let name = ((*call.inner).ctx_Type_GetName)(call.inner, tp);
+            let name = call.inner.ctx_Type_GetName(tp);
             if name.is_null() {
                 call.has_failed();
                 return null();

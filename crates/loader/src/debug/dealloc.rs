@@ -9,9 +9,9 @@ use core::ptr::null_mut;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use hpy_abi::HPy;
 use hpy_cpython::handle::to_object;
 use hpy_cpython::raised::Result;
+use hpy_layer::inner::InnerHandle;
 use pyo3_ffi::*;
 
 use crate::interpreter::Pending;
@@ -45,14 +45,14 @@ fn with<T>(use_it: impl FnOnce(&mut HashMap<usize, Watched>) -> T) -> T {
 ///
 /// # Safety
 /// The handle is of a type that was just made from the slots, which end as they should.
-pub unsafe fn watch(tp: HPy, slots: *const c_void) {
+pub unsafe fn watch(tp: InnerHandle, slots: *const c_void) {
     // References are not counted in one place there.
     if cfg!(Py_GIL_DISABLED) {
         return;
     }
     // SAFETY: as this function's.
     unsafe {
-        let tp: *mut PyTypeObject = to_object(tp).cast();
+        let tp: *mut PyTypeObject = to_object(tp.handle()).cast();
         let Some(real) = (*tp).tp_dealloc else { return };
         let mut slot = slots.cast::<PyType_Slot>();
         while (*slot).slot != 0 {

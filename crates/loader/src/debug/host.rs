@@ -10,6 +10,7 @@ use hpy_abi::HPy;
 use hpy_cpython::handle::{new_ref, to_object};
 use hpy_cpython::raised::Result;
 use hpy_debug::{ROOM, Value};
+use hpy_layer::inner::InnerHandle;
 use pyo3_ffi::*;
 
 use crate::interpreter::{Pending, holds_interpreter, interpreter, line, rust_text};
@@ -63,8 +64,8 @@ impl Drop for Busy {
 }
 
 /// Type and repr of an object: `str 'hello'`.
-unsafe fn describe(object: HPy, text: &mut String) {
-    let object = to_object(object);
+unsafe fn describe(object: InnerHandle, text: &mut String) {
+    let object = to_object(object.handle());
     if object.is_null() {
         text.push_str("HPy_NULL");
         return;
@@ -268,8 +269,8 @@ unsafe fn warn(text: &str) {
 }
 
 /// On CPython a handle of the inner context is the object's address.
-unsafe fn identity(object: HPy) -> usize {
-    to_object(object).addr()
+unsafe fn identity(object: InnerHandle) -> usize {
+    to_object(object.handle()).addr()
 }
 
 /// The collector knows what refers to an object: for a buffer, that is the object that has got it, unless C code has.
@@ -329,16 +330,16 @@ unsafe fn may_hold_buffers(object: *mut PyObject) -> bool {
 }
 
 /// A type's address, and what tells it from another one that comes to lie there: where its name and its base are, and its size.
-unsafe fn type_of(object: HPy) -> (usize, usize) {
+unsafe fn type_of(object: InnerHandle) -> (usize, usize) {
     // SAFETY: the handle is open, so the object and its type are alive.
     unsafe {
-        let class = Py_TYPE(to_object(object));
+        let class = Py_TYPE(to_object(object.handle()));
         (class.addr(), mark_of(class))
     }
 }
 
-unsafe fn type_mark(tp: HPy) -> usize {
-    let object = to_object(tp);
+unsafe fn type_mark(tp: InnerHandle) -> usize {
+    let object = to_object(tp.handle());
     // SAFETY: the handle is open; a type is looked at as one.
     unsafe { if PyType_Check(object) != 0 { mark_of(object.cast()) } else { 0 } }
 }
@@ -353,8 +354,8 @@ unsafe fn mark_of(class: *mut PyTypeObject) -> usize {
     }
 }
 
-unsafe fn name_of_type(object: HPy) -> (String, bool) {
-    let object = to_object(object);
+unsafe fn name_of_type(object: InnerHandle) -> (String, bool) {
+    let object = to_object(object.handle());
     // SAFETY: as above; these look at the type alone.
     unsafe {
         // As it stands there: the thread may have left Python without coming back.
@@ -365,8 +366,8 @@ unsafe fn name_of_type(object: HPy) -> (String, bool) {
     }
 }
 
-unsafe fn value_of(object: HPy, value: &mut Value) {
-    let object = to_object(object);
+unsafe fn value_of(object: InnerHandle, value: &mut Value) {
+    let object = to_object(object.handle());
     let mut room = [0; ROOM];
     // SAFETY: the handle keeps the object alive. These functions run no Python code, and raise nothing for objects of exactly
     // these types.

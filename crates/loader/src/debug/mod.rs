@@ -12,10 +12,10 @@ pub mod start;
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr::{null, null_mut};
 
-use hpy_abi::HPy;
 use hpy_cpython::handle::{new_ref, to_handle, to_object};
 use hpy_cpython::raised::{PythonError, Result};
 use hpy_debug::{Action, Callback, inspect, policy, report};
+use hpy_layer::inner::{InnerContext, InnerHandle};
 use pyo3_ffi::*;
 
 use crate::binding::{
@@ -285,11 +285,11 @@ unsafe fn set_on_invalid_builder(_module: *mut PyObject, argument: *mut PyObject
 unsafe fn set_callback(which: Callback, function: *mut PyObject) -> Result<Owned> {
     // SAFETY: the object is alive. The handle that is passed on is a reference of its own.
     unsafe {
-        let inner = hpy_cpython::context::below_layers()?;
+        let inner = InnerContext(hpy_cpython::context::below_layers()?);
         if function == Py_None() {
-            hpy_debug::set_callback(inner, which, to_handle(null_mut()));
+            hpy_debug::set_callback(inner, which, InnerHandle::NULL);
         } else if PyCallable_Check(function) != 0 {
-            hpy_debug::set_callback(inner, which, to_handle(new_ref(function)));
+            hpy_debug::set_callback(inner, which, InnerHandle::of(to_handle(new_ref(function))));
         } else {
             let given = type_name_of(function);
             return Err(error(PyExc_TypeError, &format!("a callable or None is wanted here, not {given}")));
@@ -396,8 +396,8 @@ unsafe fn leaks(_module: *mut PyObject, argument: *mut PyObject) -> Result<Owned
 }
 
 /// The object of a handle that is ours; None if it is null.
-unsafe fn owned(handle: HPy) -> Result<Owned> {
-    let object = to_object(handle);
+unsafe fn owned(handle: InnerHandle) -> Result<Owned> {
+    let object = to_object(handle.handle());
     // SAFETY: the object is null, or the reference ours.
     unsafe { if object.is_null() { none() } else { Owned::new(object) } }
 }
@@ -474,7 +474,7 @@ unsafe fn text_of_handle(this: *mut PyObject) -> Result<Owned> {
     unsafe {
         let index = index_of(this);
         let what = match inspect::object(index) {
-            HPy::NULL => "CLOSED".into(),
+            InnerHandle::NULL => "CLOSED".into(),
             object => format!("for {}", host::repr_or_address(owned(object)?.as_ptr())),
         };
         let handle = inspect::handle(index);

@@ -1,7 +1,7 @@
 //! What trace mode asks of CPython.
 
-use hpy_abi::HPy;
 use hpy_cpython::handle::to_object;
+use hpy_layer::inner::InnerHandle;
 use pyo3_ffi::*;
 
 use crate::interpreter::{Pending, holds_interpreter, interpreter, keep_code, line, site};
@@ -17,11 +17,11 @@ unsafe fn has_exception() -> bool {
 }
 
 /// Calls a function with a name. What it raises is reported as unraisable, as there may be nobody who expects an exception.
-unsafe fn call(function: HPy, name: &str) -> bool {
+unsafe fn call(function: InnerHandle, name: &str) -> bool {
     // SAFETY: trace mode holds the interpreter here, and a handle to the function.
     unsafe {
         let _pending = Pending::put_aside();
-        let function = to_object(function);
+        let function = to_object(function.handle());
         let called = Owned::str(name).and_then(|name| Owned::new(PyObject_CallOneArg(function, name.as_ptr())));
         if called.is_err() {
             PyErr_WriteUnraisable(function);

@@ -12,6 +12,7 @@ use hpy_abi::HPyContext;
 use hpy_cpython::handle::{new_ref, to_handle};
 use hpy_cpython::raised::{PythonError, Result};
 use hpy_layer::MEMBERS;
+use hpy_layer::inner::{InnerContext, InnerHandle};
 use hpy_trace::hooks::{self, Which};
 use hpy_trace::{flame, recording, timeline};
 use pyo3_ffi::*;
@@ -195,10 +196,10 @@ unsafe fn set_trace_functions(_module: *mut PyObject, args: *mut PyObject, kwarg
                 return Err(error(PyExc_TypeError, &text));
             }
         }
-        let runtime = hpy_cpython::context::below_layers()?;
+        let runtime = InnerContext(hpy_cpython::context::below_layers()?);
         for (which, _, function) in given {
             let function = if function == Py_None() { null_mut() } else { new_ref(function) };
-            hooks::set(runtime, which, to_handle(function), interpreter::interpreter());
+            hooks::set(runtime, which, InnerHandle::of(to_handle(function)), interpreter::interpreter());
         }
         none()
     }
