@@ -20,7 +20,7 @@
 
 mod autogen_context;
 mod autogen_types;
-mod handover;
+mod handshake;
 mod null_ended;
 mod version;
 
@@ -31,6 +31,6 @@ pub mod runtime;
 
 pub use autogen_context::{HPyContext, MEMBER_COUNT, offset_of_member};
 pub use autogen_types::*;
-pub use handover::*;
+pub use handshake::*;
 pub use null_ended::null_ended;
 pub use version::{ABI_VERSION, ABI_VERSION_MINOR};

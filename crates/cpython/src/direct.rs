@@ -41,7 +41,7 @@ mod has {
     }
 
     pub unsafe fn has_attr_string(object: *mut PyObject, name: *const c_char) -> c_int {
-        // SAFETY: as above; the name is a C string.
+        // SAFETY: the caller's objects are alive, and it holds the interpreter; the name is a C string.
         unsafe { present(PyObject_HasAttrStringWithError(object, name)) }
     }
 

@@ -32,7 +32,7 @@ unsafe fn list_item(list: *mut PyObject, index: HPy_ssize_t) -> *mut PyObject {
 /// Puts a new reference into a list. The old item is let go last, as that can run code that looks at the list.
 #[inline(always)]
 unsafe fn set_list_item(list: *mut PyObject, index: HPy_ssize_t, value: *mut PyObject) -> c_int {
-    // SAFETY: as above.
+    // SAFETY: the caller has looked that it is one and long enough.
     unsafe {
         #[cfg(Py_GIL_DISABLED)]
         return PyList_SetItem(list, index, value);

@@ -45,7 +45,7 @@ impl Long for CPython {
         let value = unsafe { PyLong_AsLong(to_object(h)) };
         // An error is -1, which fits, so the exception that is set stays.
         i32::try_from(value).unwrap_or_else(|_| {
-            // SAFETY: as above.
+            // SAFETY: the caller holds the interpreter, for the exception.
             unsafe { overflow(c"Python int too large to convert to C int32_t", -1) }
         })
     }
@@ -54,7 +54,7 @@ impl Long for CPython {
         // SAFETY: the caller's handle is a live object, and it holds the interpreter.
         let value = unsafe { PyLong_AsUnsignedLong(to_object(h)) };
         u32::try_from(value).unwrap_or_else(|_| {
-            // SAFETY: as above.
+            // SAFETY: the caller's handle is a live object, and it holds the interpreter.
             unsafe {
                 let not_an_int = value == c_ulong::MAX && PyLong_Check(to_object(h)) == 0;
                 if not_an_int { u32::MAX } else { overflow(c"Python int too large to convert to C uint32_t", u32::MAX) }

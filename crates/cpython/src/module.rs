@@ -273,7 +273,7 @@ fn system_error(message: &CStr) -> PythonError {
 }
 
 fn create_stands_alone(what: &CStr) -> PythonError {
-    // SAFETY: as above; the format takes one string.
+    // SAFETY: whoever makes a module holds the interpreter; the format takes one string.
     unsafe { PyErr_Format(PyExc_SystemError, CREATE_STANDS_ALONE.as_ptr(), what.as_ptr()) };
     PythonError
 }

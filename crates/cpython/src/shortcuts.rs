@@ -14,19 +14,19 @@ use pyo3_ffi::*;
 use crate::types::shape;
 use crate::{keywords, tracker};
 
-struct Known(Option<HPyShortcuts>);
+struct Described(Option<HPyShortcuts>);
 
 // SAFETY: of the two pointers only the values are used, and the context is static.
-unsafe impl Sync for Known {}
-// SAFETY: as above.
-unsafe impl Send for Known {}
+unsafe impl Sync for Described {}
+// SAFETY: of the two pointers only the values are used, and the context is static.
+unsafe impl Send for Described {}
 
 /// What binaries are told that run with this context, whose handles are objects; none if they are to call the table.
 ///
 /// # Safety
 /// The caller holds the interpreter, and no exception is set.
 pub unsafe fn of(context: *mut HPyContext) -> Option<&'static HPyShortcuts> {
-    static KNOWN: OnceLock<Known> = OnceLock::new();
+    static KNOWN: OnceLock<Described> = OnceLock::new();
     if !HAS_COUNTS {
         return None;
     }
@@ -34,7 +34,7 @@ pub unsafe fn of(context: *mut HPyContext) -> Option<&'static HPyShortcuts> {
         let described = describe(context);
         // SAFETY: as this function's.
         match unsafe { holds(&described) } {
-            Some(holds) => _ = KNOWN.set(Known(holds.then_some(described))),
+            Some(holds) => _ = KNOWN.set(Described(holds.then_some(described))),
             // Nothing could be tried out. The next module may have more luck.
             // SAFETY: as this function's.
             None => unsafe { PyErr_Clear() },

@@ -9,9 +9,9 @@ use hpy_layer::inner::InnerHandle;
 
 use crate::autogen_misuses::Misuse;
 use crate::call::{Call, is_alive, is_inner, parameter};
+use crate::incident::{Incident, Next};
 use crate::layer::Layer;
-use crate::slot::{self, Kind, Place, Slot};
-use crate::trouble::{Next, Trouble};
+use crate::slot::{self, Kind, Origin, Slot};
 use crate::{fields, known_types, memory};
 
 /// What an extension's value turns out to be.
@@ -36,7 +36,7 @@ fn what_it_is(slot: &Slot) -> &'static str {
     }
 }
 
-fn find(value: isize, here: Place) -> Found {
+fn find(value: isize, here: Origin) -> Found {
     let Some((token, slot)) = slot::of(value) else {
         return Found::Foreign;
     };
@@ -57,7 +57,7 @@ fn find(value: isize, here: Place) -> Found {
     if state.interpreter != here.interpreter() {
         return Found::OtherInterpreter(slot);
     }
-    if Place::new(state.thread, state.interpreter) != here {
+    if Origin::new(state.thread, state.interpreter) != here {
         return Found::OtherThread(slot);
     }
     match state.kind {
@@ -71,7 +71,7 @@ impl Call {
     #[inline(always)]
     pub fn handle(self, h: HPy, position: usize) -> Option<InnerHandle> {
         if let Some((token, slot)) = slot::of(h._i)
-            && (slot.is_open_handle(token.generation, self.thread.place()) || slot.is_constant(token.generation))
+            && (slot.is_open_handle(token.generation, self.thread.origin()) || slot.is_constant(token.generation))
         {
             return Some(InnerHandle::from_word(slot.inner.load(Relaxed)));
         }
@@ -99,7 +99,7 @@ impl Call {
     #[cold]
     fn handle_slowly(self, h: HPy, position: usize) -> Option<InnerHandle> {
         let inner = |slot: &Slot| Some(InnerHandle::from_word(slot.inner.load(Relaxed)));
-        match find(h._i, self.thread.place()) {
+        match find(h._i, self.thread.origin()) {
             Found::Open(slot) => return inner(slot),
             Found::Closed(slot) => {
                 let (misuse, what) = match slot.state().kind {
@@ -119,7 +119,7 @@ impl Call {
     /// Reports a value that stands for nothing that is open here.
     #[cold]
     pub fn refuse<T>(self, value: isize, position: usize, wanted: &str) -> Option<T> {
-        let (misuse, what, slot) = match find(value, self.thread.place()) {
+        let (misuse, what, slot) = match find(value, self.thread.origin()) {
             _ if value == 0 => (Misuse::NullHandle, "null".to_string(), None),
             Found::OtherThread(slot) => {
                 (Misuse::OtherThread, format!("{} of another thread", what_it_is(slot)), Some(slot))
@@ -170,21 +170,21 @@ impl Call {
     /// go on, and have it refused.
     #[cold]
     fn complain_of_refused(self, misuse: Misuse, what: &str, position: usize) -> bool {
-        let mut trouble = self.trouble_with(misuse, what, position);
-        trouble.report.is_refused = true;
-        trouble.tell().goes_on()
+        let mut incident = self.incident_of(misuse, what, position);
+        incident.report.is_refused = true;
+        incident.tell().goes_on()
     }
 
     fn complain_and_ask(self, misuse: Misuse, what: &str, position: usize, slot: Option<&'static Slot>) -> Next {
-        self.trouble_with(misuse, what, position).about(slot).tell()
+        self.incident_of(misuse, what, position).about(slot).tell()
     }
 
     /// The report of an argument that is not what it should be.
     #[cold]
-    fn trouble_with(self, misuse: Misuse, what: &str, position: usize) -> Trouble<'static> {
+    fn incident_of(self, misuse: Misuse, what: &str, position: usize) -> Incident<'static> {
         let name = parameter(self.function, position);
         let detail = format!("{} got {what} as '{name}' (argument {})", self.name(), position + 1);
-        self.trouble(misuse, detail).argument(self.function, position)
+        self.incident(misuse, detail).argument(self.function, position)
     }
 
     /// Whether a C string can be read; `utf8` whether it has to be UTF-8.
@@ -278,7 +278,7 @@ impl Call {
             1 => format!("{} arg must be a {wanted}", self.name()),
             _ => format!("{} arg {} must be a {wanted}", self.name(), position + 1),
         };
-        self.trouble(Misuse::WrongType, what).argument(self.function, position).tell();
+        self.incident(Misuse::WrongType, what).argument(self.function, position).tell();
         self.cannot(Misuse::WrongType)
     }
 }

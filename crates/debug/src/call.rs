@@ -7,11 +7,11 @@ use hpy_abi::*;
 use hpy_layer::inner::{InnerContext, InnerHandle};
 use hpy_layer::{MEMBERS, place};
 
+use crate::attachment::Trace;
 use crate::autogen_misuses::Misuse;
-use crate::extra::Trace;
 use crate::layer::Layer;
 use crate::limits;
-use crate::slot::{self, Kind, Mark, Place, Slot, Token};
+use crate::slot::{self, Kind, Mark, Origin, Slot, Token};
 use crate::thread::{Frame, LEFT, PENDING, Thread};
 
 /// An API function is being called, and may be. Handed on by value: a few registers.
@@ -108,7 +108,7 @@ impl Call {
 
     /// Whether what has this state was opened by this thread, in this interpreter.
     pub fn is_here(self, state: slot::State) -> bool {
-        Place::new(state.thread, state.interpreter) == self.thread.place()
+        Origin::new(state.thread, state.interpreter) == self.thread.origin()
     }
 
     /// Where nothing can be done with a value, whatever the policy says.
@@ -170,7 +170,7 @@ impl Call {
     #[cold]
     fn remember(self, slot: &'static Slot) {
         let trace = self.trace();
-        slot.change_extra(|extra| extra.opened = trace);
+        slot.change_attachment(|attachment| attachment.opened = trace);
     }
 
     fn trace(self) -> Trace {
@@ -183,11 +183,11 @@ impl Call {
     #[inline(always)]
     pub fn close(self, index: u32, slot: &'static Slot) -> InnerHandle {
         let inner = InnerHandle::from_word(slot.inner.load(Relaxed));
-        // SAFETY: the tales are the thread's own, and the handle is still open.
-        unsafe { (*self.thread.tales.get()).take_down(self.layer(), slot, inner) };
+        // SAFETY: they are the thread's own, and the handle is still open.
+        unsafe { (*self.thread.closed_objects.get()).take_down(self.layer(), slot, inner) };
         if limits::TRACES.load(Relaxed) != 0 {
             let trace = self.trace();
-            slot.change_extra(|extra| extra.closed = trace);
+            slot.change_attachment(|attachment| attachment.closed = trace);
         }
         self.thread.close(index, slot, self.mark(), self.caller());
         inner

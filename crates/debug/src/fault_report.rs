@@ -8,7 +8,7 @@ use crate::autogen_misuses::Misuse;
 use crate::call::name_of;
 use crate::report::{self, Report};
 use crate::thread::Thread;
-use crate::{memory, policy, slot, trouble};
+use crate::{incident, memory, policy, slot};
 
 /// Something read or wrote a copy of a string that it must not: reports it, and ends the process.
 pub unsafe fn fault(address: usize, write: Option<bool>, ip: usize) -> ! {
@@ -33,10 +33,10 @@ pub unsafe fn fault(address: usize, write: Option<bool>, ip: usize) -> ! {
     let function = Thread::known().and_then(Thread::current).and_then(|frame| frame.function());
     report.ip = place::within(ip.wrapping_add(1), &report.stack, function.map_or(0, |function| function.address));
     if let Some(slot) = tag.and_then(|tag| slot::get(tag as u32)) {
-        report.opened = Some(trouble::opened(slot));
+        report.opened = Some(incident::opened(slot));
         report.function = name_of((tag.unwrap_or(0) >> 32) as u16);
         if !slot.state().open {
-            report.closed = Some(trouble::closed(slot));
+            report.closed = Some(incident::closed(slot));
             report.object = Thread::object_of_closed(slot);
         }
     }

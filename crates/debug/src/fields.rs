@@ -12,7 +12,7 @@ use crate::hash::{Map, Set};
 
 /// Objects whose fields have been stored to, by the address of the struct.
 #[derive(Default)]
-struct Known {
+struct Fields {
     owners: Map<usize, Vec<usize>>,
     owner_of: Map<usize, usize>,
     globals: Set<usize>,
@@ -23,9 +23,9 @@ thread_local! {
     pub static LOADED_FROM: Cell<usize> = const { Cell::new(0) };
 }
 
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: Mutex<Option<Fields>> = Mutex::new(None);
 
-fn with<T>(use_it: impl FnOnce(&mut Known) -> T) -> T {
+fn with<T>(use_it: impl FnOnce(&mut Fields) -> T) -> T {
     let mut known: MutexGuard<_> = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     use_it(known.get_or_insert_default())
 }

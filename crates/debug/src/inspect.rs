@@ -8,15 +8,15 @@ use hpy_abi::*;
 use hpy_layer::inner::InnerHandle;
 use hpy_layer::place;
 
+use crate::attachment::Attachment;
 use crate::autogen_misuses::Misuse;
-use crate::extra::Extra;
 use crate::layer::Layer;
 use crate::policy;
 use crate::report::{Event, Report};
 use crate::slot::{self, Kind, NOBODY, Slot};
 use crate::thread::{CLOSED_LIMIT, ENOUGH_CLOSED, GENERATION, GENERATION_SHIFT, Thread};
 
-use crate::{deferred, fields, interpreter, limits, memory, thread, trouble};
+use crate::{deferred, fields, incident, interpreter, limits, memory, thread};
 
 /// Applies what the environment variable HPY_DEBUG says.
 pub fn configure(text: &str) -> Result<(), String> {
@@ -39,7 +39,8 @@ pub unsafe fn innermost(ctx: *mut HPyContext, h: HPy) -> InnerHandle {
     if unsafe { slot::of((*ctx).h_None._i) }.is_none() {
         return InnerHandle::of(h);
     }
-    let is_open = |&(token, slot): &(slot::Token, &Slot)| slot.is_open_handle(token.generation, Thread::here().place());
+    let is_open =
+        |&(token, slot): &(slot::Token, &Slot)| slot.is_open_handle(token.generation, Thread::here().origin());
     slot::of(h._i)
         .filter(is_open)
         .map_or(InnerHandle::NULL, |(_, slot)| InnerHandle::from_word(slot.inner.load(Relaxed)))
@@ -168,7 +169,7 @@ pub fn handle(index: u32) -> Handle {
     let Some(slot) = slot_of_here(index) else {
         return Handle { id: 0, is_closed: true, raw_data_size: -1, story: String::new() };
     };
-    let copies = slot.look_at_extra(|extra| extra.map_or(0, Extra::size_of_copies));
+    let copies = slot.look_at_attachment(|attachment| attachment.map_or(0, Attachment::size_of_copies));
     Handle {
         // Never 0, and even, as addresses are.
         id: (index as usize + 1) * 16,
@@ -213,9 +214,9 @@ fn line(what: &str, event: &Event) -> String {
 }
 
 fn story(slot: &Slot) -> String {
-    let mut text = line("opened", &trouble::opened(slot));
+    let mut text = line("opened", &incident::opened(slot));
     if !slot.state().open {
-        text = format!("{text}\n{}", line("closed", &trouble::closed(slot)));
+        text = format!("{text}\n{}", line("closed", &incident::closed(slot)));
     }
     text
 }

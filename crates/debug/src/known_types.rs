@@ -12,13 +12,13 @@ use hpy_layer::inner::InnerHandle;
 use hpy_layer::names;
 
 use crate::call::Call;
-use crate::closed;
+use crate::closed_objects;
 use crate::hash::Map;
 use crate::slot::{self, Kind};
 use crate::types::Type;
 
 #[derive(Default)]
-struct Known {
+struct Types {
     types: HashSet<&'static Type>,
     /// By the identity of the type object, with the host's mark of it: one that is gone may stand here until its place is taken by
     /// one that debug mode sees made.
@@ -29,9 +29,9 @@ struct Known {
     live: BTreeMap<usize, &'static Type>,
 }
 
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: Mutex<Option<Types>> = Mutex::new(None);
 
-fn with<T>(use_it: impl FnOnce(&mut Known) -> T) -> T {
+fn with<T>(use_it: impl FnOnce(&mut Types) -> T) -> T {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     use_it(known.get_or_insert_default())
 }
@@ -137,7 +137,7 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
         let host = &call.layer().host;
         let (identity, mark) = ((host.identity)(inner), (host.type_mark)(inner));
         with(|known| known.by_identity.insert(identity, (mark, of)));
-        closed::TYPES_MADE.fetch_add(1, Relaxed);
+        closed_objects::TYPES_MADE.fetch_add(1, Relaxed);
         of
     }
 }
@@ -233,13 +233,13 @@ pub unsafe fn may_have_struct(call: Call, tp: InnerHandle) -> bool {
 pub unsafe fn type_of(call: Call, object: InnerHandle) -> Option<&'static Type> {
     // SAFETY: as this function's. What is known is asked for twice, as finding out may need it.
     unsafe {
-        match (*call.thread.tales.get()).type_of(call.layer(), object).of {
+        match (*call.thread.closed_objects.get()).type_of(call.layer(), object).of {
             Some(known) => known,
             None => {
                 let tp = call.inner.ctx_Type(object);
                 let found = find(call, tp);
                 call.inner.ctx_Close(tp);
-                (*call.thread.tales.get()).type_of(call.layer(), object).of = Some(found);
+                (*call.thread.closed_objects.get()).type_of(call.layer(), object).of = Some(found);
                 found
             }
         }

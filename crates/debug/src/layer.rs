@@ -26,7 +26,7 @@ pub struct Layer {
 
 // SAFETY: written before it is published; contexts are shared by all threads anyway.
 unsafe impl Sync for Layer {}
-// SAFETY: as above.
+// SAFETY: written before it is published; contexts are shared by all threads anyway.
 unsafe impl Send for Layer {}
 
 impl Layer {

@@ -6,7 +6,7 @@ use crate::autogen_misuses::Misuse;
 use crate::layer::Layer;
 use crate::report::Report;
 use crate::slot::Slot;
-use crate::{callback, inspect, interpreter, open_buffers, policy, trouble};
+use crate::{callback, incident, inspect, interpreter, open_buffers, policy};
 
 /// Something that an extension has not closed.
 pub struct Leak {
@@ -44,7 +44,7 @@ fn buffer_report(buffer: &open_buffers::Buffer) -> Report {
 }
 
 fn leak_report(misuse: Misuse, slot: &Slot) -> Report {
-    let event = trouble::opened(slot);
+    let event = incident::opened(slot);
     let what = match misuse {
         Misuse::LeakedBuilder => "a builder",
         Misuse::LeakedTracker => "a tracker",

@@ -3,15 +3,15 @@
 //! It knows no interpreter. What it needs of one beside the API is a few functions, [`Host`], that come from whoever loads extensions.
 //!
 //! * [`context`] gives the context that a binary is initialised with. Python's calls arrive there, through the trampolines of the
-//!   binary: `enter` gives each call a context and handles of its own, and looks at what is left when it returns.
+//!   binary: `upcall` gives each call a context and handles of its own, and looks at what is left when it returns.
 //! * The functions of those contexts are in `functions`, one file for each family that needs thought; the rest is generated from the
 //!   spec's columns (`autogen_functions.rs`). `call` checks who calls and what is passed, `callers` finds the author's
 //!   line where a helper calls, `buffers` looks at what is exported.
-//! * A handle is an index and a generation (`slot`), so anything else is recognised. `extra` is what few of them need.
+//! * A handle is an index and a generation (`slot`), so anything else is recognised. `attachment` is what few of them need.
 //! * `thread` has what belongs to a thread: its calls, their contexts, its slots.
-//! * `sites` learns which struct is whose.
+//! * `as_struct` learns which struct is whose.
 //! * `fields` and `structs` follow HPyFields, HPyGlobals and the structs they lie in; `memory` has copies of strings that can be locked.
-//! * A misuse becomes a report (`trouble`, [`report`]), with places in the source, and what happens then is up to [`policy`].
+//! * A misuse becomes a report (`incident`, [`report`]), with places in the source, and what happens then is up to [`policy`].
 //! * What is kept belongs to an `interpreter`.
 //! * [`inspect`] is for the Python side.
 //!
@@ -23,15 +23,14 @@ mod autogen_misuses;
 
 mod action;
 mod arguments;
+mod as_struct;
+mod attachment;
 mod buffers;
 mod call;
 mod callback;
 mod callers;
-mod closed;
+mod closed_objects;
 mod deferred;
-mod enter;
-mod entering;
-mod extra;
 #[cfg(unix)]
 mod fault;
 #[cfg(unix)]
@@ -40,6 +39,7 @@ mod fields;
 mod functions;
 mod hash;
 mod host;
+mod incident;
 pub mod inspect;
 mod interpreter;
 mod known_types;
@@ -49,15 +49,15 @@ mod limits;
 mod loaded;
 mod memory;
 mod open_buffers;
+mod permission;
 pub mod policy;
 pub mod report;
 mod seen;
-mod sites;
 mod slot;
 mod thread;
-mod trouble;
 mod type_slots;
 mod types;
+mod upcall;
 
 use core::ffi::CStr;
 use core::ptr::null_mut;
@@ -78,7 +78,7 @@ pub use loaded::{loaded, names as loaded_names};
 pub use type_slots::type_is_kept;
 
 use layer::Layer;
-use slot::{Kind, Mark, NOBODY, Place};
+use slot::{Kind, Mark, NOBODY, Origin};
 
 /// The functions that check.
 pub(crate) struct Debug;
@@ -113,7 +113,7 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize)
     // SAFETY: as this function's.
     if !unsafe { open_constants(layer) } {
         drop(layers);
-        // SAFETY: as above.
+        // SAFETY: the caller holds the interpreter, and the inner context is complete.
         unsafe { inner.ctx_Err_NoMemory() };
         return null_mut();
     }
@@ -128,7 +128,7 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize)
 }
 
 static AT_FORK: fork::Handlers = fork::Handlers {
-    take: || [policy::locks(), deferred::locks(), closed::locks()].into_iter().flatten().collect(),
+    take: || [policy::locks(), deferred::locks(), closed_objects::locks()].into_iter().flatten().collect(),
     child: || {
         thread::others_are_gone();
         slot::others_are_gone();
@@ -145,7 +145,7 @@ unsafe fn open_constants(layer: &mut Layer) -> bool {
             let Some((number, slot)) = slot::allocate() else { return false };
             slot.order.store(1, core::sync::atomic::Ordering::Relaxed);
             let token =
-                slot.open(number, Kind::Constant, Place::default(), inner, Mark { by: NOBODY, ip: 0 }, u32::MAX);
+                slot.open(number, Kind::Constant, Origin::default(), inner, Mark { by: NOBODY, ip: 0 }, u32::MAX);
             let place = (&raw mut layer.table).byte_add(offset).cast::<HPy>();
             *place = HPy { _i: token.encode() };
         }

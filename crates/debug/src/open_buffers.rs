@@ -24,15 +24,15 @@ pub struct Buffer {
 }
 
 #[derive(Default)]
-struct Known {
+struct Open {
     buffers: Vec<Buffer>,
     /// The HPy_bf_getbuffer functions of types that want to know when one is released.
     fillers: HashSet<usize>,
 }
 
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: Mutex<Option<Open>> = Mutex::new(None);
 
-fn with<T>(use_it: impl FnOnce(&mut Known) -> T) -> T {
+fn with<T>(use_it: impl FnOnce(&mut Open) -> T) -> T {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     use_it(known.get_or_insert_default())
 }

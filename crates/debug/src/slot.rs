@@ -8,7 +8,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Mutex, PoisonError};
 
-use crate::extra::Extra;
+use crate::attachment::Attachment;
 
 /// What a slot stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,8 +62,8 @@ pub struct Slot {
     word: AtomicU64,
     /// The inner context's value; kept when closed, until the slot is used again.
     pub inner: AtomicIsize,
-    /// More about it, if there is more: see `Extra`.
-    pub extra: AtomicPtr<Extra>,
+    /// More about it, if there is more: see `Attachment`.
+    pub attachment: AtomicPtr<Attachment>,
     /// Where it was opened: the address in the lower 48 bits, who did it above.
     opened: AtomicU64,
     closed: AtomicU64,
@@ -73,8 +73,8 @@ pub struct Slot {
     pub opener: AtomicU32,
     /// The one it was closed in.
     pub closer: AtomicU32,
-    /// Where `closed` has taken down what the object was.
-    pub tale: AtomicU32,
+    /// Where `closed_objects` has taken down what the object was.
+    pub closed_object: AtomicU32,
     /// 1 while it is held: see [`Slot::hold`].
     held: AtomicU32,
 }
@@ -192,7 +192,7 @@ impl Slot {
 
     /// Whether it is an open handle, an argument's or not, of this thread and interpreter and in this generation.
     #[inline(always)]
-    pub fn is_open_handle(&self, generation: u32, place: Place) -> bool {
+    pub fn is_open_handle(&self, generation: u32, place: Origin) -> bool {
         let word = self.word.load(Acquire);
         let expected = u64::from(generation) | OPEN | place.0;
         let difference = word ^ expected;
@@ -208,7 +208,7 @@ impl Slot {
 
     /// Makes a slot that is not open one of `kind`, and gives what stands for it.
     #[inline(always)]
-    pub fn open(&self, index: u32, kind: Kind, place: Place, inner: isize, mark: Mark, opener: u32) -> Token {
+    pub fn open(&self, index: u32, kind: Kind, place: Origin, inner: isize, mark: Mark, opener: u32) -> Token {
         let generation = (self.word.load(Relaxed) & (GENERATIONS - 1)) as u32;
         self.inner.store(inner, Relaxed);
         self.opened.store(mark.pack(), Relaxed);
@@ -248,11 +248,11 @@ impl Slot {
 
 /// A thread and an interpreter, as they stand in a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Place(u64);
+pub struct Origin(u64);
 
-impl Place {
-    pub fn new(thread: u16, interpreter: u16) -> Place {
-        Place(u64::from(thread) << THREAD_SHIFT | u64::from(interpreter) << INTERPRETER_SHIFT)
+impl Origin {
+    pub fn new(thread: u16, interpreter: u16) -> Origin {
+        Origin(u64::from(thread) << THREAD_SHIFT | u64::from(interpreter) << INTERPRETER_SHIFT)
     }
 
     pub fn interpreter(self) -> u16 {
@@ -323,29 +323,29 @@ pub fn all() -> impl Iterator<Item = (u32, &'static Slot)> {
 
 impl Slot {
     /// Looks at what there is, if there is something, while the slot is held.
-    pub fn look_at_extra<T>(&self, look: impl FnOnce(Option<&Extra>) -> T) -> T {
+    pub fn look_at_attachment<T>(&self, look: impl FnOnce(Option<&Attachment>) -> T) -> T {
         let _held = self.hold();
         // SAFETY: null or a box, which nobody changes or frees now.
-        look(unsafe { self.extra.load(Acquire).as_ref() })
+        look(unsafe { self.attachment.load(Acquire).as_ref() })
     }
 
     /// Changes what there is while the slot is held. To be called by the slot's thread; not by what is called.
-    pub fn change_extra<T>(&self, change: impl FnOnce(&mut Extra) -> T) -> T {
+    pub fn change_attachment<T>(&self, change: impl FnOnce(&mut Attachment) -> T) -> T {
         let _held = self.hold();
-        let mut pointer = self.extra.load(Acquire);
+        let mut pointer = self.attachment.load(Acquire);
         if pointer.is_null() {
             pointer = Box::into_raw(Box::default());
-            self.extra.store(pointer, Release);
+            self.attachment.store(pointer, Release);
         }
         // SAFETY: a box, which nobody else looks at now.
         change(unsafe { &mut *pointer })
     }
 
     /// Takes away what the slot had beside itself.
-    pub fn take_extra(&self) -> Option<Box<Extra>> {
+    pub fn take_attachment(&self) -> Option<Box<Attachment>> {
         let _held = self.hold();
-        let pointer = self.extra.swap(core::ptr::null_mut(), AcqRel);
-        // SAFETY: a box that was leaked by `change_extra`.
+        let pointer = self.attachment.swap(core::ptr::null_mut(), AcqRel);
+        // SAFETY: a box that was leaked by `change_attachment`.
         (!pointer.is_null()).then(|| unsafe { Box::from_raw(pointer) })
     }
 }
@@ -371,11 +371,11 @@ mod tests {
 
     #[test]
     fn old_tokens_are_stale_once_a_slot_is_used_again() {
-        let place = Place::new(3, 0);
+        let place = Origin::new(3, 0);
         let (index, slot) = allocate().unwrap();
         let first = slot.open(index, Kind::Handle, place, 42, Mark { by: 7, ip: 0x1234 }, 1);
         assert!(slot.is_open_handle(first.generation, place));
-        assert!(!slot.is_open_handle(first.generation, Place::new(4, 0)));
+        assert!(!slot.is_open_handle(first.generation, Origin::new(4, 0)));
         assert_eq!(slot.opened(), Mark { by: 7, ip: 0x1234 });
         slot.close(Mark { by: 8, ip: 0x1235 }, 1);
         assert!(!slot.is_open_handle(first.generation, place));

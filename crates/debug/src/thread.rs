@@ -12,13 +12,13 @@ use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
 
+use crate::attachment::Attachment;
 use crate::callers::Callers;
-use crate::closed::Tales;
-use crate::extra::Extra;
+use crate::closed_objects::ClosedObjects;
 use crate::layer::Layer;
 use crate::report::Report;
 use crate::seen::Seen;
-use crate::slot::{self, Kind, Mark, NOBODY, Place, Slot, Token};
+use crate::slot::{self, Kind, Mark, NOBODY, Origin, Slot, Token};
 use crate::{interpreter, limits, memory};
 use hpy_layer::idle::{Idle, Link};
 use hpy_layer::names::Function;
@@ -68,7 +68,7 @@ struct SetAside {
     flags: u32,
     /// Handles that the call has open.
     open: isize,
-    place: Place,
+    place: Origin,
 }
 
 impl Frame {
@@ -148,7 +148,7 @@ pub const HYBRID: u32 = 16;
 /// What is known of a thread. Never freed, but given to the next thread when one ends.
 pub struct Thread {
     pub id: u16,
-    place: Cell<Place>,
+    origin: Cell<Origin>,
     /// The call that is running.
     pub current: AtomicPtr<Frame>,
     /// Those of the running call, or of the thread outside of calls.
@@ -169,7 +169,7 @@ pub struct Thread {
     /// Counts openings and closings.
     clock: Cell<u64>,
     /// What objects were when their handles were closed.
-    pub tales: UnsafeCell<Tales>,
+    pub closed_objects: UnsafeCell<ClosedObjects>,
     /// Where structs have been asked for that were the right ones.
     pub seen: Seen,
     pub callers: Callers,
@@ -182,7 +182,8 @@ pub struct Thread {
 
 // SAFETY: cells are used by the thread itself, under its own eyes; the rest is atomic.
 unsafe impl Sync for Thread {}
-// SAFETY: as above; it is handed from a thread that ended to one that starts.
+// SAFETY: cells are used by the thread itself, under its own eyes; the rest is atomic; it is handed from a thread that ended to one that
+// starts.
 unsafe impl Send for Thread {}
 
 /// Those of threads that have ended.
@@ -311,7 +312,7 @@ impl Thread {
         let thread = IDLE.pop().unwrap_or_else(|| {
             let thread: &'static Thread = Box::leak(Box::new(Thread {
                 id: COUNT.fetch_add(1, Relaxed),
-                place: Cell::default(),
+                origin: Cell::default(),
                 current: AtomicPtr::new(null_mut()),
                 flags: AtomicU32::new(0),
                 outside: Cell::default(),
@@ -322,7 +323,7 @@ impl Thread {
                 closed: UnsafeCell::default(),
                 spare: UnsafeCell::default(),
                 clock: Cell::new(0),
-                tales: UnsafeCell::default(),
+                closed_objects: UnsafeCell::default(),
                 seen: Seen::default(),
                 callers: Callers::default(),
                 forbidding: Cell::new(0),
@@ -342,18 +343,18 @@ impl Thread {
     /// What the object of a closed handle was, in words, if the calling thread is the one that closed it and it is not too long ago.
     pub fn object_of_closed(slot: &Slot) -> Option<String> {
         let thread = Thread::known().filter(|thread| slot.state().thread == thread.id)?;
-        // SAFETY: the tales are the thread's own.
-        unsafe { (&*thread.tales.get()).of_closed(slot) }
+        // SAFETY: they are the thread's own.
+        unsafe { (&*thread.closed_objects.get()).of_closed(slot) }
     }
 
     #[inline(always)]
-    pub fn place(&self) -> Place {
-        self.place.get()
+    pub fn origin(&self) -> Origin {
+        self.origin.get()
     }
 
     /// From here on the thread is in this interpreter.
     pub fn set_interpreter(&self, interpreter: u16) {
-        self.place.set(Place::new(self.id, interpreter));
+        self.origin.set(Origin::new(self.id, interpreter));
     }
 
     pub fn current(&self) -> Option<&'static Frame> {
@@ -400,7 +401,7 @@ impl Thread {
     fn set_aside(&self) {
         let current = self.current();
         let open = self.open.get() - current.map_or(0, |frame| frame.open_before.get());
-        let set_aside = SetAside { flags: self.flags.load(Relaxed), open, place: self.place.get() };
+        let set_aside = SetAside { flags: self.flags.load(Relaxed), open, place: self.origin.get() };
         current.map_or(&self.outside, |frame| &frame.set_aside).set(set_aside);
     }
 
@@ -429,7 +430,7 @@ impl Thread {
         let SetAside { flags, open, place } = frame.set_aside.get();
         frame.open_before.set(self.open.get() - open);
         self.flags.store(flags, Relaxed);
-        self.place.set(place);
+        self.origin.set(place);
         self.current.store(core::ptr::from_ref(frame).cast_mut(), Relaxed);
     }
 
@@ -441,7 +442,7 @@ impl Thread {
         self.current.store(frame.outer.get().cast_mut(), Release);
         let SetAside { flags, place, .. } = self.current().map_or(&self.outside, |outer| &outer.set_aside).get();
         self.flags.store(flags, Relaxed);
-        self.place.set(place);
+        self.origin.set(place);
         // SAFETY: as in `push`; the frame is in a block behind its context.
         unsafe {
             let block = core::ptr::from_ref(frame).byte_sub(core::mem::offset_of!(Block, frame)).cast::<Block>();
@@ -485,7 +486,7 @@ impl Thread {
             None => self.fresh()?,
         };
         slot.order.store(self.next_order(), Relaxed);
-        let token = slot.open(index, kind, self.place(), inner, mark, opener);
+        let token = slot.open(index, kind, self.origin(), inner, mark, opener);
         self.open.set(self.open.get() + isize::from(kind != Kind::Argument));
         Some((token, slot))
     }
@@ -505,7 +506,7 @@ impl Thread {
         slot.order.store(self.next_order(), Relaxed);
         let argument = slot.close(mark, closer);
         self.open.set(self.open.get() - isize::from(!argument));
-        if !slot.extra.load(Relaxed).is_null() {
+        if !slot.attachment.load(Relaxed).is_null() {
             self.close_copies(slot);
         }
         // SAFETY: as in `open`.
@@ -531,16 +532,16 @@ impl Thread {
     /// Frees what is kept of a closed slot. False if the slot cannot be used again.
     #[inline(always)]
     fn forget(&self, slot: &'static Slot) -> bool {
-        if !slot.extra.load(Relaxed).is_null() {
-            self.free_extra(slot);
+        if !slot.attachment.load(Relaxed).is_null() {
+            self.free_attachment(slot);
         }
         slot.renew()
     }
 
     #[cold]
-    fn free_extra(&self, slot: &'static Slot) {
-        if let Some(extra) = slot.take_extra() {
-            for (pointer, _) in extra.copies {
+    fn free_attachment(&self, slot: &'static Slot) {
+        if let Some(attachment) = slot.take_attachment() {
+            for (pointer, _) in attachment.copies {
                 memory::free(pointer);
             }
         }
@@ -548,21 +549,21 @@ impl Thread {
 
     #[cold]
     fn close_copies(&self, slot: &'static Slot) {
-        let size: usize = slot.look_at_extra(|extra| extra.map_or(0, Extra::size_of_copies));
+        let size: usize = slot.look_at_attachment(|attachment| attachment.map_or(0, Attachment::size_of_copies));
         if size == 0 {
             return;
         }
         let limit = limits::RAW_DATA_LIMIT.load(Relaxed);
         // Short copies take a page each, which is no reason to keep only few of them.
         if memory::retained() + size > limit || memory::held() > limit.max(HELD_LIMIT) {
-            for (pointer, _) in slot.change_extra(|extra| core::mem::take(&mut extra.copies)) {
+            for (pointer, _) in slot.change_attachment(|attachment| core::mem::take(&mut attachment.copies)) {
                 memory::close(pointer, slot.opened().ip);
                 memory::free(pointer);
             }
             return;
         }
-        slot.look_at_extra(|extra| {
-            for (pointer, _) in extra.into_iter().flat_map(|extra| &extra.copies) {
+        slot.look_at_attachment(|attachment| {
+            for (pointer, _) in attachment.into_iter().flat_map(|attachment| &attachment.copies) {
                 memory::close(*pointer, slot.opened().ip);
             }
         });

@@ -14,14 +14,14 @@ use hpy_layer::{names, place};
 
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
+use crate::incident::Incident;
 use crate::layer::Layer;
 use crate::thread::{FORBIDDEN, TRAVERSING, Thread};
-use crate::trouble::Trouble;
 use crate::types::Type;
 use crate::{fields, known_types, open_buffers};
 
 #[derive(Default)]
-struct Known {
+struct Replaced {
     /// What has been told, so that it is told once.
     told: HashSet<(usize, usize)>,
     /// Specs whose definitions have been replaced, by where they were and what was in them: the place in the pool, and the address of
@@ -31,9 +31,9 @@ struct Known {
     places: HashMap<[usize; 2], usize>,
 }
 
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: Mutex<Option<Replaced>> = Mutex::new(None);
 
-fn with<T>(use_it: impl FnOnce(&mut Known) -> T) -> T {
+fn with<T>(use_it: impl FnOnce(&mut Replaced) -> T) -> T {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     use_it(known.get_or_insert_default())
 }
@@ -62,7 +62,7 @@ fn with_flags<T>(thread: &Thread, flags: u32, function: usize, run: impl FnOnce(
 const POOL: usize = 1024;
 
 /// Functions of extensions, which any number of types may have.
-struct Place {
+struct Functions {
     /// The type that has them, as long as there is but one.
     only: AtomicPtr<Type>,
     are_several: AtomicBool,
@@ -70,8 +70,8 @@ struct Place {
     destroy: AtomicUsize,
 }
 
-static PLACES: [Place; POOL] = [const {
-    Place {
+static POOL_FUNCTIONS: [Functions; POOL] = [const {
+    Functions {
         only: AtomicPtr::new(null_mut()),
         are_several: AtomicBool::new(false),
         traverse: AtomicUsize::new(0),
@@ -79,7 +79,7 @@ static PLACES: [Place; POOL] = [const {
     }
 }; POOL];
 
-impl Place {
+impl Functions {
     /// A type has these functions.
     fn serves(&self, of: &'static Type) {
         let of = core::ptr::from_ref(of).cast_mut();
@@ -125,15 +125,15 @@ static TRAVERSERS: [[Traverse; 16]; POOL / 16] = pool!(traverse);
 
 unsafe extern "C" fn destroy<const N: usize>(data: *mut c_void) {
     // SAFETY: the runtime calls this for the type that has the place.
-    unsafe { destroy_at(&PLACES[N], data) }
+    unsafe { destroy_at(&POOL_FUNCTIONS[N], data) }
 }
 
 unsafe extern "C" fn traverse<const N: usize>(data: *mut c_void, visit: HPyFunc_visitproc, arg: *mut c_void) -> c_int {
-    // SAFETY: as above.
+    // SAFETY: the runtime calls this for the type that has the place.
     unsafe { traverse_at(N, data, visit, arg) }
 }
 
-unsafe fn destroy_at(place: &Place, data: *mut c_void) {
+unsafe fn destroy_at(place: &Functions, data: *mut c_void) {
     // SAFETY: the place holds the extension's function, or 0 if it has none.
     unsafe {
         if let Some(real) = transmute::<usize, HPyFunc_destroyfunc>(place.destroy.load(Acquire)) {
@@ -156,7 +156,7 @@ struct Visiting {
 }
 
 unsafe fn traverse_at(number: usize, data: *mut c_void, visit: HPyFunc_visitproc, arg: *mut c_void) -> c_int {
-    let place = &PLACES[number];
+    let place = &POOL_FUNCTIONS[number];
     // SAFETY: the place holds the extension's function; the runtime passes the struct of an instance.
     unsafe {
         let Some(real) = transmute::<usize, HPyFunc_traverseproc>(place.traverse.load(Acquire)) else { return 0 };
@@ -246,12 +246,12 @@ fn tell_once(of: &'static Type, function: usize, offset: usize, misuse: Misuse, 
     }
     let Some(layer) = Layer::current() else { return };
     let thread = Thread::here();
-    let mut trouble = Trouble::of(layer, Some(thread), None, misuse, detail());
-    trouble.report.caller = format!("{}: HPy_tp_traverse", of.name);
+    let mut incident = Incident::of(layer, Some(thread), None, misuse, detail());
+    incident.report.caller = format!("{}: HPy_tp_traverse", of.name);
     // What is told while the function runs is about the line it is at.
     let line = if misuse == Misuse::FieldNotVisited { None } else { place::capture(1).first().copied() };
-    trouble.report.ip = line.unwrap_or(function + 1);
-    traversing(thread, function, || trouble.tell());
+    incident.report.ip = line.unwrap_or(function + 1);
+    traversing(thread, function, || incident.tell());
 }
 
 /// The legacy `tp_dealloc` of a type, a function, frees its instances and never gives up the type.
@@ -260,10 +260,10 @@ pub fn type_is_kept(name: &str, function: usize) {
     let detail = format!(
         "{name} is kept alive by instances that are gone: its tp_dealloc frees them and does not let their type go"
     );
-    let mut trouble = Trouble::of(layer, Some(Thread::here()), None, Misuse::TypeKept, detail);
-    trouble.report.caller = format!("{name}: tp_dealloc");
-    trouble.report.ip = function + 1;
-    trouble.tell();
+    let mut incident = Incident::of(layer, Some(Thread::here()), None, Misuse::TypeKept, detail);
+    incident.report.caller = format!("{name}: tp_dealloc");
+    incident.report.ip = function + 1;
+    incident.tell();
 }
 
 /// Makes a type known, and gives the spec that the runtime is to make it from.
@@ -309,7 +309,7 @@ pub unsafe fn prepare(call: Call, spec: &HPyType_Spec) -> (HPyType_Spec, Option<
             let next = known.places.len();
             *known.places.entry(functions).or_insert(next)
         });
-        let Some(entry) = PLACES.get(place) else { return (copy, None) };
+        let Some(entry) = POOL_FUNCTIONS.get(place) else { return (copy, None) };
         entry.traverse.store(functions[0], Release);
         entry.destroy.store(functions[1], Release);
         let ours = |slot| {
@@ -347,6 +347,6 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
     // SAFETY: as this function's.
     let of = unsafe { known_types::made(call, spec, place, inner) };
     if let Some(place) = place {
-        PLACES[place].serves(of);
+        POOL_FUNCTIONS[place].serves(of);
     }
 }

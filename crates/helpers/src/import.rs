@@ -147,7 +147,7 @@ impl Python {
     }
 
     unsafe fn raise_too_old(&self, name: *const c_char, runtime: Object) {
-        // SAFETY: as above; the module is alive.
+        // SAFETY: the module is alive; the format takes a string and an object, which is borrowed.
         unsafe {
             if (self.PyErr_ExceptionMatches)(*self.PyExc_AttributeError) == 0 {
                 return;

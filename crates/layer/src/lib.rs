@@ -4,7 +4,7 @@
 //! the runtime's or that of another layer. Two layers may lie over each other, trace mode over debug mode.
 //!
 //! * [`inner`] is the context below, whose handles have a type of their own.
-//! * [`entry`] is the way in: the binary's trampoline asks the layer's context, the layer asks the inner one, and so on down to the
+//! * [`upcall`] is the way in: the binary's trampoline asks the layer's context, the layer asks the inner one, and so on down to the
 //!   runtime, which calls back up the same way.
 //! * [`record_calls!`] makes the stubs that note where each call of the API comes from. Only the outermost layer sees that; it tells the one
 //!   below by writing to the first word of its frame.
@@ -18,11 +18,10 @@
     reason = "the functions of the context are what they are"
 )]
 
-mod autogen_enter;
 mod autogen_inner;
 mod autogen_members;
+mod autogen_upcalls;
 
-pub mod entry;
 pub mod fork;
 pub mod idle;
 pub mod inner;
@@ -32,9 +31,10 @@ pub mod owner;
 pub mod place;
 mod record;
 pub mod stack;
+pub mod upcall;
 
-pub use autogen_enter::entry_of;
 pub use autogen_members::{Described, MEMBERS, member};
+pub use autogen_upcalls::upcall_of;
 
 /// The indices of members that are handles.
 pub fn constants() -> impl Iterator<Item = usize> {

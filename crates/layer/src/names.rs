@@ -25,12 +25,12 @@ pub struct Function {
 }
 
 #[derive(Default)]
-struct Known {
+struct Functions {
     by_address: Option<HashMap<usize, &'static Function>>,
     all: Vec<&'static Function>,
 }
 
-static KNOWN: RwLock<Known> = RwLock::new(Known { by_address: None, all: Vec::new() });
+static KNOWN: RwLock<Functions> = RwLock::new(Functions { by_address: None, all: Vec::new() });
 
 /// Each address has one place here; what was called last is in it.
 static RECENT: [AtomicPtr<Function>; 1024] = [const { AtomicPtr::new(null_mut()) }; 1024];

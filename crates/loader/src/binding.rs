@@ -65,7 +65,7 @@ impl<T> Static<T> {
     }
 }
 
-// SAFETY: see above.
+// SAFETY: CPython writes to nothing in it but a definition's head, and to that under its own lock.
 unsafe impl<T> Sync for Static<T> {}
 
 /// The path as the system sees it. Accepts what `os.fspath` does.

@@ -118,7 +118,7 @@ unsafe fn get(env: *mut PyObject, variable: &str) -> Result<Option<Owned>> {
 }
 
 unsafe fn mode_from(env: *mut PyObject, short_name: &str) -> Result<Mode> {
-    // SAFETY: as the callers'.
+    // SAFETY: the caller's mapping is alive.
     unsafe {
         let Some(value) = get(env, "HPY")? else { return Ok(Mode::default()) };
         if let Some(mode) = mode::from_environment(value.as_str()?, short_name) {

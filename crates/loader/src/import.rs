@@ -55,7 +55,7 @@ unsafe extern "C" fn import_entry(entry: *const HPyModuleEntry) -> *mut c_void {
 }
 
 unsafe fn definition(entry: *const HPyModuleEntry) -> Result<*mut PyModuleDef> {
-    // SAFETY: as the caller's. The functions are those that the binary exports.
+    // SAFETY: the caller's definition stays. The functions are those that the binary exports.
     unsafe {
         // No reference to it: in older binaries it is shorter.
         let short_name = CStr::from_ptr((*entry).name).to_string_lossy();

@@ -4,7 +4,7 @@
 //! The functions of the API, counted.
 
 use crate::call::Call as Counted;
-use crate::{Trace, enter};
+use crate::{Trace, upcall};
 use core::ffi::{c_char, c_int, c_void};
 use hpy_abi::runtime::*;
 use hpy_abi::*;
@@ -262,7 +262,7 @@ impl Call for Trace {
         args: *mut c_void,
     ) {
         // SAFETY: a trampoline calls this.
-        unsafe { enter::ctx_CallRealFunctionFromTrampoline(ctx, sig, func, args) }
+        unsafe { upcall::ctx_CallRealFunctionFromTrampoline(ctx, sig, func, args) }
     }
     unsafe extern "C" fn ctx_SetCallFunction(ctx: *mut HPyContext, h: HPy, func: *mut HPyCallFunction) -> c_int {
         // SAFETY: the context is one of ours. The caller vouches for its arguments, which the inner context gets as they are.

@@ -3,7 +3,7 @@
 //! It knows no interpreter. What it needs of one beside the API is a few functions, [`Host`], that come from whoever loads extensions.
 //! A `layer` is trace mode over one context.
 //!
-//! * [`context`] gives the context that a binary is initialised with. Python's calls arrive there: `enter` notes which function is
+//! * [`context`] gives the context that a binary is initialised with. Python's calls arrive there: `upcall` notes which function is
 //!   called from which line of Python.
 //! * The functions of the API are generated from the spec (`autogen_functions.rs`); what each does before and after is in `call`.
 //! * All of it ends up in a tree of calls (`node`), one for each thread (`thread`), so that no thread waits for another.
@@ -16,7 +16,6 @@
 mod autogen_functions;
 mod call;
 mod clock;
-mod enter;
 mod event;
 pub mod flame;
 pub mod hooks;
@@ -26,6 +25,7 @@ mod node;
 pub mod recording;
 mod thread;
 pub mod timeline;
+mod upcall;
 
 use core::ffi::CStr;
 use core::ptr::null_mut;

@@ -128,7 +128,8 @@ pub struct Node {
 
 // SAFETY: what is no counter is written by the thread that the tree belongs to, or before the node can be seen.
 unsafe impl Sync for Node {}
-// SAFETY: as above; a tree is handed from a thread that ended to one that starts.
+// SAFETY: what is no counter is written by the thread that the tree belongs to, or before the node can be seen; a tree is handed from a
+// thread that ended to one that starts.
 unsafe impl Send for Node {}
 
 /// Open addressing, as long as a power of two, at most three quarters full.

@@ -74,7 +74,7 @@ pub struct Thread {
 
 // SAFETY: cells are used by the thread itself; the rest is atomic or locked.
 unsafe impl Sync for Thread {}
-// SAFETY: as above; it is handed from a thread that ended to one that starts.
+// SAFETY: cells are used by the thread itself; the rest is atomic or locked; it is handed from a thread that ended to one that starts.
 unsafe impl Send for Thread {}
 
 /// All threads there have been.

@@ -9,7 +9,7 @@ use crate::spec::{Member, Signature, Spec};
 pub fn sources(spec: &Spec) -> Vec<(&'static str, String)> {
     vec![
         ("crates/layer/src/autogen_members.rs", members(spec)),
-        ("crates/layer/src/autogen_enter.rs", enter(spec)),
+        ("crates/layer/src/autogen_upcalls.rs", upcalls(spec)),
         ("crates/layer/src/autogen_inner.rs", inner(spec)),
     ]
 }
@@ -108,7 +108,7 @@ pub mod member {{
 }
 
 /// The entries of signatures that are nothing but handles and numbers.
-fn enter(spec: &Spec) -> String {
+fn upcalls(spec: &Spec) -> String {
     let (mut entries, mut arms) = (String::new(), String::new());
     for signature in &spec.signatures {
         if let Some(text) = entry(signature) {
@@ -116,7 +116,7 @@ fn enter(spec: &Spec) -> String {
             let name = signature.short_name().to_lowercase();
             writeln!(
                 arms,
-                "{} => transmute::<*const (), HPyCFunction>(enter_{name}::<E> as *const ()),",
+                "{} => transmute::<*const (), HPyCFunction>(upcall_{name}::<E> as *const ()),",
                 signature.name
             )
             .unwrap();
@@ -126,14 +126,14 @@ fn enter(spec: &Spec) -> String {
         "use core::ffi::{{c_char, c_int, c_void}};
 use core::mem::transmute;
 use hpy_abi::*;
-use crate::entry::{{Entry, KEYWORDS}};
+use crate::upcall::{{Upcall, KEYWORDS}};
 use crate::inner::{{InnerContext, InnerHandle}};
 use crate::stack;
 
 {entries}
 
 /// What the inner runtime calls for a function of this signature.
-pub fn entry_of<E: Entry>(signature: HPyFunc_Signature) -> HPyCFunction {{
+pub fn upcall_of<E: Upcall>(signature: HPyFunc_Signature) -> HPyCFunction {{
     // SAFETY: function pointers are cast back to what they are before they are called.
     unsafe {{
         match signature {{
@@ -199,7 +199,7 @@ fn entry(signature: &Signature) -> Option<String> {
     };
     let enters = if refusal.is_empty() { "" } else { "entry.enters();\n" };
     Some(format!(
-        "unsafe extern \"C\" fn enter_{short}<E: Entry>(ctx: InnerContext{declared}){arrow} {{\n\
+        "unsafe extern \"C\" fn upcall_{short}<E: Upcall>(ctx: InnerContext{declared}){arrow} {{\n\
          // SAFETY: the inner runtime passes what the signature says, of which the function is.\nunsafe {{\n\
          {refusal}let mut entry = E::begin(ctx);\n{enters}{opened}\
          let f = transmute::<HPyCFunction, HPyFunc_{short}>(entry.function()).unwrap_unchecked();\n{finish}\n}}\n}}\n"

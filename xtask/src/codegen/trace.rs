@@ -14,7 +14,7 @@ use hpy_abi::runtime::*;
 use hpy_abi::*;
 use hpy_layer::inner::InnerHandle;
 use crate::call::Call as Counted;
-use crate::{Trace, enter};
+use crate::{Trace, upcall};
 ",
     );
     for family in &spec.families {
@@ -40,7 +40,7 @@ fn method(function: &Function, safe: &str, body: &str) -> String {
 }
 
 fn by_hand(function: &Function) -> String {
-    method(function, "a trampoline calls this.", &format!("enter::{}(ctx{})", function.member, arguments(function)))
+    method(function, "a trampoline calls this.", &format!("upcall::{}(ctx{})", function.member, arguments(function)))
 }
 
 fn counted(spec: &Spec, function: &Function) -> String {

@@ -31,7 +31,7 @@ unsafe fn for_each(
 /// Refuses parameters that contradict each other.
 pub unsafe fn check(params: *const HPyType_SpecParam, name: *const c_char) -> Result<()> {
     let (mut single, mut tuples) = (0, 0);
-    // SAFETY: as the caller's.
+    // SAFETY: the caller's list has an end, or is null.
     unsafe {
         for_each(params, |param| {
             match param.kind {
@@ -60,7 +60,7 @@ pub unsafe fn check(params: *const HPyType_SpecParam, name: *const c_char) -> Re
 pub unsafe fn tuple(params: *const HPyType_SpecParam) -> Result<Reference> {
     let mut count = 0;
     let mut given = null_mut();
-    // SAFETY: as the caller's; the new tuple is nobody else's until it is full.
+    // SAFETY: the caller's list has an end, or is null; the new tuple is nobody else's until it is full.
     unsafe {
         for_each(params, |param| {
             match param.kind {
@@ -102,7 +102,7 @@ pub unsafe fn tuple(params: *const HPyType_SpecParam) -> Result<Reference> {
 /// The metaclass; null if no parameter names one.
 pub unsafe fn metaclass(params: *const HPyType_SpecParam) -> Result<*mut PyTypeObject> {
     let mut meta = null_mut::<PyTypeObject>();
-    // SAFETY: as the caller's.
+    // SAFETY: the caller's list has an end, or is null, and its objects are alive.
     unsafe {
         for_each(params, |param| {
             if param.kind != HPyType_SpecParam_Metaclass {
@@ -309,7 +309,7 @@ pub unsafe fn create(
     meta: *mut PyTypeObject,
     members: usize,
 ) -> Result<*mut PyObject> {
-    // SAFETY: as the caller's.
+    // SAFETY: the type is new and has a base.
     unsafe {
         let meta = most_derived(meta, bases)?;
         metaclass::create(spec, bases, meta, members)

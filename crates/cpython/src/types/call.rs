@@ -33,7 +33,7 @@ unsafe fn field(object: *mut PyObject) -> *mut Option<vectorcallfunc> {
 
 /// Puts the function of an instance into its field. `is_hidden`: the field is ours, and no member of the extension's struct.
 unsafe fn put(object: *mut PyObject, function: Option<vectorcallfunc>, is_hidden: bool) {
-    // SAFETY: as above.
+    // SAFETY: the caller's object is of a type with the protocol, whose offset says where the field is.
     unsafe {
         if GUARDS && is_hidden && function.is_some() {
             field(object).add(1).write_unaligned(function);
@@ -151,7 +151,8 @@ pub unsafe extern "C" fn tp_call(object: *mut PyObject, args: *mut PyObject, kwa
 
 /// Calls the function of an instance, whoever has overridden the type's: that one may want to call it.
 unsafe fn call_with_tuple(object: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as above; CPython passes a tuple, and a dict or null. The array is as long as the arguments are many.
+    // SAFETY: CPython passes an instance of a type that has `tp_call`, a tuple, and a dict or null. The array is as long as the arguments
+    // are many.
     unsafe {
         let Some(function) = field(object).add(1).read_unaligned() else {
             return PyVectorcall_Call(object, args, kwargs);

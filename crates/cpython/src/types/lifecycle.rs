@@ -64,7 +64,7 @@ unsafe fn is_python_class(tp: *mut PyTypeObject) -> bool {
 /// The types whose part is done here, from the nearest of ours upwards: a Python class below it has done its part when our
 /// functions are called. Gives the base behind them.
 unsafe fn for_each_type(object: *mut PyObject, mut f: impl FnMut(*mut PyTypeObject)) -> *mut PyTypeObject {
-    // SAFETY: as above; the chain ends at `object`, which is neither of ours nor a Python class.
+    // SAFETY: the caller's type is alive, and keeps its bases; the chain ends at `object`, which is neither of ours nor a Python class.
     unsafe {
         let mut tp = nearest(Py_TYPE(object));
         while is_ours((*tp).tp_dealloc) || is_python_class(tp) {
@@ -76,7 +76,7 @@ unsafe fn for_each_type(object: *mut PyObject, mut f: impl FnMut(*mut PyTypeObje
 }
 
 unsafe fn last_base(object: *mut PyObject) -> *mut PyTypeObject {
-    // SAFETY: as above.
+    // SAFETY: the caller's object is alive.
     unsafe { for_each_type(object, |_| ()) }
 }
 
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn dealloc(object: *mut PyObject) {
 
 /// The object is not tracked by the collector.
 unsafe fn dealloc_now(object: *mut PyObject) {
-    // SAFETY: as above.
+    // SAFETY: the object is the caller's alone. One that waits is seen by nobody, the collector included.
     unsafe {
         let tp = Py_TYPE(object);
         // A Python class that derives from ours has called the finalizer already.

@@ -85,7 +85,7 @@ unsafe fn located(object: *mut PyObject, member: *mut c_void) -> (*mut c_char, P
 
 /// The struct of the type that has this member: where structs start can differ between a type and its bases.
 unsafe fn payload_with(object: *mut PyObject, member: *mut c_void) -> *mut c_void {
-    // SAFETY: as the caller's; a type keeps its bases alive.
+    // SAFETY: the closure is the extension's member, and the object's type has a base of ours; a type keeps its bases alive.
     unsafe {
         let mut tp = nearest(Py_TYPE(object));
         while let Some(definition) = Definition::of(tp) {
@@ -113,7 +113,7 @@ unsafe extern "C" fn get_member(object: *mut PyObject, member: *mut c_void) -> *
 }
 
 unsafe extern "C" fn set_member(object: *mut PyObject, value: *mut PyObject, member: *mut c_void) -> c_int {
-    // SAFETY: as above. The old object is let go when the new one is in its place.
+    // SAFETY: CPython passes an instance and our closure. The old object is let go when the new one is in its place.
     unsafe {
         let (address, mut def) = located(object, member);
         if cfg!(Py_GIL_DISABLED) && def.type_code == HPyMember_OBJECT.0 {

@@ -176,7 +176,7 @@ const NEW: &CStr = c"__new__";
 /// CPython writes to nothing of it.
 struct Static<T>(UnsafeCell<T>);
 
-// SAFETY: see above.
+// SAFETY: CPython writes to none of it, and we only read.
 unsafe impl<T> Sync for Static<T> {}
 
 static GIVES_MADE: Static<PyMethodDef> = Static(UnsafeCell::new(PyMethodDef {

@@ -20,9 +20,9 @@ unsafe fn opened(call: Call, kind: Kind, inner: isize, size: HPy_ssize_t, cancel
         && let Some((token, slot)) = call.open(kind, inner)
     {
         filled.resize(count, false);
-        slot.change_extra(|extra| {
-            extra.size = size;
-            extra.filled = filled;
+        slot.change_attachment(|attachment| {
+            attachment.size = size;
+            attachment.filled = filled;
         });
         return token.encode();
     }
@@ -52,9 +52,9 @@ fn builder(call: Call, kind: Kind, value: isize) -> Option<(u32, &'static Slot)>
 
 /// Whether the item at this index can be set, in a builder that is open.
 fn can_be_set(call: Call, slot: &'static Slot, index: HPy_ssize_t) -> bool {
-    let (was_filled, size) = slot.change_extra(|extra| {
-        let filled = extra.filled.get_mut(index.cast_unsigned());
-        (filled.map(|filled| core::mem::replace(filled, true)), extra.size)
+    let (was_filled, size) = slot.change_attachment(|attachment| {
+        let filled = attachment.filled.get_mut(index.cast_unsigned());
+        (filled.map(|filled| core::mem::replace(filled, true)), attachment.size)
     });
     match was_filled {
         Some(false) => true,
@@ -73,8 +73,8 @@ fn can_be_set(call: Call, slot: &'static Slot, index: HPy_ssize_t) -> bool {
 /// Whether all items have been set. What has not been is None afterwards, as nobody could look at the object otherwise.
 fn is_full(call: Call, slot: &'static Slot, mut fill: impl FnMut(HPy_ssize_t)) -> bool {
     let next_empty = |from: usize| {
-        slot.look_at_extra(|extra| {
-            let filled = extra.and_then(|extra| extra.filled.get(from..))?;
+        slot.look_at_attachment(|attachment| {
+            let filled = attachment.and_then(|attachment| attachment.filled.get(from..))?;
             filled.iter().position(|filled| !*filled).map(|index| from + index)
         })
     };

@@ -15,7 +15,7 @@ use hpy_layer::inner::InnerHandle;
 use hpy_layer::member;
 use hpy_layer::names;
 
-use crate::enter;
+use crate::upcall;
 
 /// How many values follow the positional arguments. None after a report.
 unsafe fn keyword_count(call: Call, names: InnerHandle, position: usize) -> Option<usize> {
@@ -58,7 +58,7 @@ impl Calls for Debug {
         args: *mut c_void,
     ) {
         // SAFETY: called by a trampoline.
-        unsafe { enter::from_trampoline(ctx, sig, func, args) }
+        unsafe { upcall::from_trampoline(ctx, sig, func, args) }
     }
 
     unsafe extern "C" fn ctx_Call(
@@ -86,7 +86,7 @@ impl Calls for Debug {
         nargs: usize,
         kwnames: HPy,
     ) -> HPy {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_CallMethod) else { return HPy::NULL };
             let Some(name) = call.handle(name, 0) else { return HPy::NULL };
@@ -98,7 +98,7 @@ impl Calls for Debug {
     }
 
     unsafe extern "C" fn ctx_SetCallFunction(ctx: *mut HPyContext, h: HPy, func: *mut HPyCallFunction) -> c_int {
-        // SAFETY: as above; the definition stays.
+        // SAFETY: the context is one of ours, and what is passed on has been checked; the definition stays.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_SetCallFunction) else { return -1 };
             if !call.pointer(func.cast(), 1) {
@@ -122,7 +122,7 @@ impl Tuple for Debug {
     checked_tuple!();
 
     unsafe extern "C" fn ctx_Tuple_FromArray(ctx: *mut HPyContext, items: *const HPy, n: HPy_ssize_t) -> HPy {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tuple_FromArray) else { return HPy::NULL };
             if !call.at_least(n, 0, 1) {
@@ -144,7 +144,7 @@ impl Contextvar for Debug {
         default_value: HPy,
         result: *mut HPy,
     ) -> i32 {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_ContextVar_Get) else { return -1 };
             if !call.pointer(result.cast(), 2) {
@@ -174,7 +174,7 @@ impl Capsule for Debug {
         key: _HPyCapsule_key,
         utf8_name: *const c_char,
     ) -> *mut c_void {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Capsule_Get) else { return null_mut() };
             let known = [

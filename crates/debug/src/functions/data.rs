@@ -26,12 +26,12 @@ pub unsafe fn copy(call: Call, h: HPy, contents: *const c_char, size: usize) -> 
     };
     // SAFETY: as this function's.
     let bytes = unsafe { core::slice::from_raw_parts(contents.cast::<u8>(), size) };
-    slot.change_extra(|extra| {
+    slot.change_attachment(|attachment| {
         let is_same = |&&(copy, length): &&(*const u8, usize)| {
             // SAFETY: copies of an open handle can be read, and are as long as said.
             length == size + 1 && unsafe { core::slice::from_raw_parts(copy, size) } == bytes
         };
-        if let Some((copy, _)) = extra.copies.iter().find(is_same) {
+        if let Some((copy, _)) = attachment.copies.iter().find(is_same) {
             return copy.cast();
         }
         let copy = memory::copy(bytes, u64::from(token.index) | u64::from(call.function) << 32);
@@ -39,7 +39,7 @@ pub unsafe fn copy(call: Call, h: HPy, contents: *const c_char, size: usize) -> 
             // Without protection is better than not at all.
             return contents;
         }
-        extra.copies.push((copy, size + 1));
+        attachment.copies.push((copy, size + 1));
         copy.cast()
     })
 }
@@ -136,7 +136,7 @@ impl Error for Debug {
                 };
             if about_format {
                 let message = CStr::from_ptr(utf8_message).to_string_lossy();
-                call.trouble(Misuse::FormatString, format!("a format string is wrong: {message}")).tell();
+                call.incident(Misuse::FormatString, format!("a format string is wrong: {message}")).tell();
                 if call.inner.ctx_Err_Occurred() != 0 {
                     return;
                 }

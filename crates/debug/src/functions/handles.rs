@@ -16,7 +16,7 @@ use hpy_layer::member;
 fn to_close(call: Call, h: HPy, position: usize) -> Option<(u32, &'static Slot)> {
     let found = slot::of(h._i);
     if let Some((token, slot)) = found
-        && slot.is_open_handle(token.generation, call.thread.place())
+        && slot.is_open_handle(token.generation, call.thread.origin())
         && slot.state().kind == Kind::Handle
     {
         return Some((token.index, slot));

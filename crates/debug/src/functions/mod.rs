@@ -61,7 +61,7 @@ impl Iter for Debug {
     checked_iter!();
 
     unsafe extern "C" fn ctx_Iter_Next(ctx: *mut HPyContext, obj: HPy) -> HPy {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Iter_Next) else { return HPy::NULL };
             let Some(obj) = call.handle(obj, 0) else { return HPy::NULL };

@@ -40,7 +40,7 @@ impl Field for Debug {
     }
 
     unsafe extern "C" fn ctx_Field_Load(ctx: *mut HPyContext, source_object: HPy, source_field: HPyField) -> HPy {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Field_Load) else { return HPy::NULL };
             let Some(source) = call.handle(source_object, 0) else { return HPy::NULL };
@@ -108,7 +108,7 @@ unsafe fn owns(call: Call, target: InnerHandle, field: *mut HPyField) -> bool {
 
 /// Whether a value may be loaded as that of a field of this object.
 unsafe fn may_load(call: Call, source: InnerHandle, field: HPyField) -> bool {
-    // SAFETY: as above.
+    // SAFETY: the caller's handle is open. Asking about a type is not done with an exception pending.
     unsafe {
         if call.inner.ctx_Err_Occurred() != 0 {
             return true;
@@ -159,7 +159,7 @@ impl Global for Debug {
     }
 
     unsafe extern "C" fn ctx_Global_Load(ctx: *mut HPyContext, global: HPyGlobal) -> HPy {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Global_Load) else { return HPy::NULL };
             if Token::decode(global._i).is_some() {

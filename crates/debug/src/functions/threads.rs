@@ -29,7 +29,7 @@ impl Thread for Debug {
     }
 
     unsafe extern "C" fn ctx_ReenterPythonExecution(ctx: *mut HPyContext, state: HPyThreadState) {
-        // SAFETY: as above; the state is the last one that has not been re-entered.
+        // SAFETY: the context is one of ours; the list is the thread's own; the state is the last one that has not been re-entered.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_ReenterPythonExecution) else { return };
             let left = &mut *call.thread.left.get();
@@ -39,7 +39,7 @@ impl Thread for Debug {
                 } else {
                     "HPy_ReenterPythonExecution got something else than what HPy_LeavePythonExecution returned"
                 };
-                call.trouble(Misuse::LeaveUnbalanced, detail.to_string()).argument(call.function, 0).tell();
+                call.incident(Misuse::LeaveUnbalanced, detail.to_string()).argument(call.function, 0).tell();
                 return;
             }
             left.pop();

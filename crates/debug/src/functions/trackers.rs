@@ -60,26 +60,26 @@ impl Tracker for Debug {
                 return 0;
             }
             let Some(_) = call.handle(h, 1) else { return -1 };
-            tracker.change_extra(|extra| extra.items.push(h._i));
+            tracker.change_attachment(|attachment| attachment.items.push(h._i));
             0
         }
     }
 
     unsafe extern "C" fn ctx_Tracker_ForgetAll(ctx: *mut HPyContext, ht: HPyTracker) {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours; trackers belong to the thread that opened them.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_ForgetAll) else { return };
             let Some((_, tracker)) = tracker(*call, ht) else { return };
-            tracker.change_extra(|extra| extra.items.clear());
+            tracker.change_attachment(|attachment| attachment.items.clear());
         }
     }
 
     unsafe extern "C" fn ctx_Tracker_Close(ctx: *mut HPyContext, ht: HPyTracker) {
-        // SAFETY: as above; what is closed was open.
+        // SAFETY: the context is one of ours; trackers belong to the thread that opened them; what is closed was open.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Tracker_Close) else { return };
             let Some((index, tracker)) = tracker(*call, ht) else { return };
-            let items = tracker.change_extra(|extra| core::mem::take(&mut extra.items));
+            let items = tracker.change_attachment(|attachment| core::mem::take(&mut attachment.items));
             call.thread.close(index, tracker, call.mark(), call.caller());
             let mut closed = Vec::with_capacity(items.len());
             for value in items {
@@ -93,11 +93,11 @@ impl Tracker for Debug {
                         Kind::Constant => (Misuse::ConstantClosed, "a constant of the context"),
                         _ => (Misuse::ArgumentClosed, "an argument, which belongs to the caller"),
                     };
-                    call.trouble(misuse, format!("HPyTracker_Close was to close {what}")).about(slot).tell();
+                    call.incident(misuse, format!("HPyTracker_Close was to close {what}")).about(slot).tell();
                 } else {
                     let what = "a handle that has been closed by hand";
                     let detail = format!("HPyTracker_Close found {what}");
-                    call.trouble(Misuse::ClosedByTracker, detail).about(current.then_some(slot)).tell();
+                    call.incident(Misuse::ClosedByTracker, detail).about(current.then_some(slot)).tell();
                 }
             }
             // The last references go at the end: that can run code.

@@ -15,7 +15,7 @@ use crate::autogen_functions::checked_type;
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::thread::HYBRID;
-use crate::{known_types, sites, slot, type_slots};
+use crate::{as_struct, known_types, slot, type_slots};
 use hpy_layer::member;
 
 const UNKNOWN: &str = "an unknown shape";
@@ -49,14 +49,14 @@ pub unsafe fn is_named(call: Call, object: InnerHandle, name: &CStr) -> bool {
 unsafe fn has_shape(call: Call, object: InnerHandle, shape: HPyType_BuiltinShape) -> bool {
     // SAFETY: the caller's handle is open.
     unsafe {
-        if (*call.thread.tales.get()).type_of(call.layer(), object).shape == Some(shape) {
+        if (*call.thread.closed_objects.get()).type_of(call.layer(), object).shape == Some(shape) {
             return true;
         }
         let inner = call.inner;
         let tp = inner.ctx_Type(object);
         let actual = inner.ctx_Type_GetBuiltinShape(tp);
         inner.ctx_Close(tp);
-        (*call.thread.tales.get()).type_of(call.layer(), object).shape = Some(actual);
+        (*call.thread.closed_objects.get()).type_of(call.layer(), object).shape = Some(actual);
         if actual == shape {
             return true;
         }
@@ -66,11 +66,11 @@ unsafe fn has_shape(call: Call, object: InnerHandle, shape: HPyType_BuiltinShape
             name_of(shape),
             name_of(actual)
         );
-        let mut trouble = call.trouble(Misuse::OtherStruct, detail).argument(call.function, 0);
+        let mut incident = call.incident(Misuse::OtherStruct, detail).argument(call.function, 0);
         let mut text = String::new();
         (call.layer().host.describe)(object, &mut text);
-        trouble.report.object = Some(text);
-        trouble.tell();
+        incident.report.object = Some(text);
+        incident.tell();
         false
     }
 }
@@ -88,10 +88,10 @@ unsafe fn is_of_struct(call: Call, h: HPy, inner: InnerHandle) -> bool {
         let Some((_, slot)) = slot::of(h._i) else {
             return true;
         };
-        let Some(wanted) = sites::check(call, slot, of) else { return true };
+        let Some(wanted) = as_struct::check(call, slot, of) else { return true };
         let wanted = wanted.split(' ').next().unwrap_or_default();
         let detail = format!("{} was to give the struct {wanted}, but {} has another one", call.name(), of.name);
-        call.trouble(Misuse::OtherStruct, detail).argument(call.function, 0).about(slot).tell();
+        call.incident(Misuse::OtherStruct, detail).argument(call.function, 0).about(slot).tell();
         false
     }
 }
@@ -170,7 +170,7 @@ impl Type for Debug {
         nargs: HPy_ssize_t,
         kw: HPy,
     ) -> HPy {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Type_GenericNew) else { return HPy::NULL };
             let Some(tp) = call.handle(r#type, 0) else { return HPy::NULL };
@@ -188,7 +188,7 @@ impl Type for Debug {
     }
 
     unsafe extern "C" fn ctx_New(ctx: *mut HPyContext, h_type: HPy, data: *mut *mut c_void) -> HPy {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_New) else { return HPy::NULL };
             if !call.pointer(data.cast(), 1) {
@@ -211,7 +211,7 @@ impl Type for Debug {
     }
 
     unsafe extern "C" fn ctx_Type_GetName(ctx: *mut HPyContext, r#type: HPy) -> *const c_char {
-        // SAFETY: as above.
+        // SAFETY: the context is one of ours, and what is passed on has been checked.
         unsafe {
             let Some(call) = Call::enter(ctx, member::ctx_Type_GetName) else { return null() };
             let Some(tp) = call.handle(r#type, 0) else { return null() };

@@ -286,7 +286,7 @@ unsafe fn holds_buffers(objects: &[usize]) -> Vec<bool> {
 }
 
 unsafe fn holders_of(objects: &[usize]) -> Result<Vec<bool>> {
-    // SAFETY: as above; the references are counted by `Owned`, items of lists are alive as long as these.
+    // SAFETY: debug mode holds the interpreter here; the references are counted by `Owned`, items of lists are alive as long as these.
     unsafe {
         let exporters = Owned::new(PyTuple_New(objects.len().cast_signed()))?;
         for (index, address) in objects.iter().enumerate() {
@@ -356,7 +356,7 @@ unsafe fn mark_of(class: *mut PyTypeObject) -> usize {
 
 unsafe fn name_of_type(object: InnerHandle) -> (String, bool) {
     let object = to_object(object.handle());
-    // SAFETY: as above; these look at the type alone.
+    // SAFETY: the caller's object is alive; these look at its type alone.
     unsafe {
         // As it stands there: the thread may have left Python without coming back.
         let name = CStr::from_ptr((*Py_TYPE(object)).tp_name).to_string_lossy();

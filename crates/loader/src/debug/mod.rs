@@ -1,18 +1,19 @@
 //! `hpy.universal._debug`: debug mode, as Python code sees it.
 //!
-//! `hpy.debug` is what people use; this is what it is made of. Handles are shown as instances of `DebugHandle`, which hold the
+//! `hpy.debug` is what people use; this is what it is made of. Handles are shown as instances of `DebugHandle` ([`handle`]), which hold the
 //! number of a slot: several may stand for the same handle, and one that is kept longer stands for what is in the slot then.
 //!
 //! [`host`] is the other direction: what debug mode asks of CPython.
 
 mod dealloc;
+mod handle;
 pub mod host;
 pub mod start;
 
 use core::ffi::{CStr, c_int, c_void};
-use core::ptr::{null, null_mut};
+use core::ptr::null_mut;
 
-use hpy_cpython::handle::{new_ref, to_handle, to_object};
+use hpy_cpython::handle::{new_ref, to_handle};
 use hpy_cpython::raised::{PythonError, Result};
 use hpy_debug::{Action, Callback, inspect, policy, report};
 use hpy_layer::inner::{InnerContext, InnerHandle};
@@ -33,7 +34,7 @@ pub unsafe fn add_to(universal: *mut PyObject) -> Result<()> {
     // SAFETY: the definition is static; what it needs of its module's state is written before anybody else has the module.
     unsafe {
         let module = Owned::new(PyModule_Create2(DEFINITION.get(), PYTHON_API_VERSION))?;
-        let handle_type = Owned::new(PyType_FromSpec(HANDLE_SPEC.get()))?;
+        let handle_type = Owned::new(PyType_FromSpec(handle::SPEC.get()))?;
         set_attribute(module.as_ptr(), c"DebugHandle", &handle_type)?;
         (*state(module.as_ptr())).handle_type = handle_type.into_raw();
         publish(universal, c"_debug", NAME, &module)
@@ -385,7 +386,7 @@ unsafe fn leaks(_module: *mut PyObject, argument: *mut PyObject) -> Result<Owned
     unsafe {
         let leaks = hpy_debug::leaks(generation_of(argument)?);
         let with_objects: Vec<_> =
-            leaks.into_iter().map(|leak| (leak.identifier, leak.text, owned(leak.object))).collect();
+            leaks.into_iter().map(|leak| (leak.identifier, leak.text, handle::owned(leak.object))).collect();
         let list = Owned::new(PyList_New(0))?;
         for (identifier, text, object) in with_objects {
             let (identifier, text, object) = (Owned::str(identifier)?, Owned::str(&text)?, object?);
@@ -395,166 +396,13 @@ unsafe fn leaks(_module: *mut PyObject, argument: *mut PyObject) -> Result<Owned
     }
 }
 
-/// The object of a handle that is ours; None if it is null.
-unsafe fn owned(handle: InnerHandle) -> Result<Owned> {
-    let object = to_object(handle.handle());
-    // SAFETY: the object is null, or the reference ours.
-    unsafe { if object.is_null() { none() } else { Owned::new(object) } }
-}
-
-/// An instance of `DebugHandle`.
-#[repr(C)]
-struct DebugHandle {
-    head: PyObject,
-    index: u32,
-}
-
 unsafe fn list_of_handles(module: *mut PyObject, indices: Vec<u32>) -> Result<Owned> {
-    // SAFETY: the module's state is complete. An instance that was made is a `DebugHandle`.
+    // SAFETY: the module's state is complete.
     unsafe {
         let list = Owned::new(PyList_New(0))?;
         for index in indices {
-            let handle = Owned::new(PyType_GenericAlloc((*state(module)).handle_type.cast(), 0))?;
-            (*handle.as_ptr().cast::<DebugHandle>()).index = index;
-            append(&list, handle)?;
+            append(&list, handle::new((*state(module)).handle_type.cast(), index)?)?;
         }
         Ok(list)
     }
 }
-
-unsafe fn index_of(this: *mut PyObject) -> u32 {
-    // SAFETY: CPython only passes instances.
-    unsafe { (*this.cast::<DebugHandle>()).index }
-}
-
-macro_rules! getter {
-    ($name:literal, $function:path, $doc:literal) => {{
-        unsafe extern "C" fn get(this: *mut PyObject, _closure: *mut c_void) -> *mut PyObject {
-            // SAFETY: CPython passes an instance.
-            unsafe { $function(index_of(this)) }.map_or(null_mut(), Owned::into_raw)
-        }
-        PyGetSetDef { name: $name.as_ptr(), get: Some(get), set: None, doc: $doc.as_ptr(), closure: null_mut() }
-    }};
-}
-
-unsafe fn get_obj(index: u32) -> Result<Owned> {
-    // SAFETY: CPython calls this and holds the interpreter; the handle is ours.
-    unsafe { owned(inspect::object(index)) }
-}
-
-unsafe fn get_id(index: u32) -> Result<Owned> {
-    // SAFETY: CPython calls this and holds the interpreter.
-    unsafe { Owned::new(PyLong_FromSize_t(inspect::handle(index).id)) }
-}
-
-unsafe fn get_is_closed(index: u32) -> Result<Owned> {
-    // SAFETY: CPython calls this and holds the interpreter.
-    unsafe { Owned::new(PyBool_FromLong(inspect::handle(index).is_closed.into())) }
-}
-
-unsafe fn get_raw_data_size(index: u32) -> Result<Owned> {
-    // SAFETY: CPython calls this and holds the interpreter.
-    unsafe { Owned::new(PyLong_FromSsize_t(inspect::handle(index).raw_data_size)) }
-}
-
-unsafe fn force_close(this: *mut PyObject, _none: *mut PyObject) -> Result<Owned> {
-    // SAFETY: CPython passes an instance.
-    unsafe {
-        let index = index_of(this);
-        if !inspect::force_close(index) {
-            return Err(error(PyExc_ValueError, "the handle is closed already"));
-        }
-        if PyErr_Occurred().is_null() { none() } else { Err(PythonError) }
-    }
-}
-
-/// Never fails: a list of leaks shows all of them, also those of objects whose `repr()` raises.
-unsafe fn text_of_handle(this: *mut PyObject) -> Result<Owned> {
-    // SAFETY: CPython passes an instance. The object may be closed while its repr() runs, so we take a reference.
-    unsafe {
-        let index = index_of(this);
-        let what = match inspect::object(index) {
-            InnerHandle::NULL => "CLOSED".into(),
-            object => format!("for {}", host::repr_or_address(owned(object)?.as_ptr())),
-        };
-        let handle = inspect::handle(index);
-        Owned::str(&format!("<DebugHandle {:#x} {what}>\n{}", handle.id, handle.story))
-    }
-}
-
-unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython passes an instance.
-    unsafe { text_of_handle(this) }.map_or(null_mut(), Owned::into_raw)
-}
-
-/// A slot has one id at a time, and an id one slot, so comparing slots compares ids.
-unsafe extern "C" fn compare(this: *mut PyObject, other: *mut PyObject, operator: c_int) -> *mut PyObject {
-    // SAFETY: CPython passes an instance and any object; two of the same type are both instances.
-    unsafe {
-        let is_question_of_equality = operator == Py_EQ || operator == Py_NE;
-        if PyObject_TypeCheck(other, Py_TYPE(this)) == 0 || !is_question_of_equality {
-            return new_ref(Py_NotImplemented());
-        }
-        let same = index_of(this) == index_of(other);
-        PyBool_FromLong((same == (operator == Py_EQ)).into())
-    }
-}
-
-unsafe extern "C" fn hash(this: *mut PyObject) -> Py_hash_t {
-    // SAFETY: CPython passes an instance.
-    Py_hash_t::try_from(unsafe { index_of(this) }).unwrap_or_default()
-}
-
-unsafe extern "C" fn refuse_new(
-    _class: *mut PyTypeObject,
-    _args: *mut PyObject,
-    _kwargs: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this and holds the interpreter.
-    unsafe { error(PyExc_TypeError, "the lists of open and closed handles have the only instances of DebugHandle") };
-    null_mut()
-}
-
-static HANDLE_GETTERS: Static<[PyGetSetDef; 5]> = Static::new([
-    getter!(c"obj", get_obj, c"The object that the handle stands for; None if the handle is closed."),
-    getter!(c"id", get_id, c"A number that no other handle has: the handle as the extension sees it."),
-    getter!(c"is_closed", get_is_closed, c"Whether the handle has been closed."),
-    getter!(
-        c"raw_data_size",
-        get_raw_data_size,
-        c"The size in bytes of the C string or buffer that belongs to the handle; -1 if there is none."
-    ),
-    PyGetSetDef { name: null(), get: None, set: None, doc: null(), closure: null_mut() },
-]);
-
-static HANDLE_METHODS: Static<[PyMethodDef; 2]> = Static::new([
-    entry!(
-        c"_force_close",
-        force_close,
-        METH_NOARGS,
-        c"_force_close()\n--\n\nClose the handle, as the extension should have done. For tests that leak on purpose."
-    ),
-    PyMethodDef::zeroed(),
-]);
-
-const HANDLE_DOC: &CStr = c"A handle that an extension has opened in debug mode.\n\n\
-Instances are equal if they stand for the same handle. The repr() tells where that was opened.";
-
-static HANDLE_SLOTS: Static<[PyType_Slot; 8]> = Static::new([
-    PyType_Slot { slot: Py_tp_doc, pfunc: HANDLE_DOC.as_ptr() as *mut c_void },
-    PyType_Slot { slot: Py_tp_getset, pfunc: HANDLE_GETTERS.get().cast() },
-    PyType_Slot { slot: Py_tp_methods, pfunc: HANDLE_METHODS.get().cast() },
-    PyType_Slot { slot: Py_tp_repr, pfunc: repr as *mut c_void },
-    PyType_Slot { slot: Py_tp_richcompare, pfunc: compare as *mut c_void },
-    PyType_Slot { slot: Py_tp_hash, pfunc: hash as *mut c_void },
-    PyType_Slot { slot: Py_tp_new, pfunc: refuse_new as *mut c_void },
-    PyType_Slot { slot: 0, pfunc: null_mut() },
-]);
-
-static HANDLE_SPEC: Static<PyType_Spec> = Static::new(PyType_Spec {
-    name: c"hpy.universal._debug.DebugHandle".as_ptr(),
-    basicsize: size_of::<DebugHandle>() as c_int,
-    itemsize: 0,
-    flags: Py_TPFLAGS_DEFAULT as u32,
-    slots: HANDLE_SLOTS.get().cast(),
-});

@@ -6,18 +6,18 @@ use core::sync::atomic::Ordering::*;
 use hpy_layer::inner::InnerHandle;
 
 use crate::action::Action;
+use crate::attachment::Trace;
 use crate::autogen_misuses::Misuse;
 use crate::call::{self, Call, name_of, parameter};
-use crate::extra::Trace;
 use crate::layer::Layer;
 use crate::policy;
 use crate::report::{self, Event, Report};
 use crate::slot::{self, ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
 use crate::thread::{FORBIDDEN, Frame, LEFT, TRAVERSING, Thread};
 use crate::{callback, deferred};
-use hpy_layer::entry::KEYWORDS;
 use hpy_layer::names;
 use hpy_layer::place;
+use hpy_layer::upcall::KEYWORDS;
 
 /// How many frames a report shows of the C stack.
 const STACK: usize = 16;
@@ -45,7 +45,7 @@ impl Next {
 }
 
 /// A report under construction.
-pub struct Trouble<'a> {
+pub struct Incident<'a> {
     pub report: Report,
     thread: Option<&'a Thread>,
     frame: Option<&'a Frame>,
@@ -59,16 +59,16 @@ pub struct Trouble<'a> {
 /// The parameter's name, or what stands for it.
 impl Call {
     #[cold]
-    pub fn trouble(self, misuse: Misuse, detail: String) -> Trouble<'static> {
-        Trouble::in_call(&self, misuse, detail)
+    pub fn incident(self, misuse: Misuse, detail: String) -> Incident<'static> {
+        Incident::in_call(&self, misuse, detail)
     }
 }
 
-impl<'a> Trouble<'a> {
+impl<'a> Incident<'a> {
     /// In a function of the API.
     #[cold]
-    pub fn in_call(call: &Call, misuse: Misuse, detail: String) -> Trouble<'static> {
-        Trouble::of(call.layer(), Some(call.thread), Some(call.frame), misuse, detail).in_function(call.function)
+    pub fn in_call(call: &Call, misuse: Misuse, detail: String) -> Incident<'static> {
+        Incident::of(call.layer(), Some(call.thread), Some(call.frame), misuse, detail).in_function(call.function)
     }
 
     #[cold]
@@ -78,8 +78,8 @@ impl<'a> Trouble<'a> {
         frame: Option<&'a Frame>,
         misuse: Misuse,
         detail: String,
-    ) -> Trouble<'a> {
-        Trouble { report: Report::new(misuse, detail), thread, frame, layer, slot: None, function: 0 }
+    ) -> Incident<'a> {
+        Incident { report: Report::new(misuse, detail), thread, frame, layer, slot: None, function: 0 }
     }
 
     fn in_function(mut self, function: u16) -> Self {
@@ -154,7 +154,7 @@ impl<'a> Trouble<'a> {
     unsafe fn describe(&self, slot: &Slot) -> Option<String> {
         let inner = self.layer.inner;
         let state = slot.state();
-        let is_elsewhere = self.thread.is_some_and(|thread| thread.place().interpreter() != state.interpreter);
+        let is_elsewhere = self.thread.is_some_and(|thread| thread.origin().interpreter() != state.interpreter);
         if is_elsewhere && state.kind != Kind::Constant {
             return None;
         }
@@ -316,11 +316,11 @@ fn event(mark: Mark, caller: u32, trace: Option<Trace>, kind: Kind) -> Event {
 }
 
 pub fn opened(slot: &Slot) -> Event {
-    let trace = slot.look_at_extra(|extra| extra.map(|extra| extra.opened.clone()));
+    let trace = slot.look_at_attachment(|attachment| attachment.map(|attachment| attachment.opened.clone()));
     event(slot.opened(), slot.opener.load(Relaxed), trace, slot.state().kind)
 }
 
 pub fn closed(slot: &Slot) -> Event {
-    let trace = slot.look_at_extra(|extra| extra.map(|extra| extra.closed.clone()));
+    let trace = slot.look_at_attachment(|attachment| attachment.map(|attachment| attachment.closed.clone()));
     event(slot.closed(), slot.closer.load(Relaxed), trace, slot.state().kind)
 }

@@ -21,7 +21,7 @@ const KEPT: usize = 2048;
 const TYPES: usize = 256;
 
 #[derive(Clone, Copy, Default)]
-struct Tale {
+struct ClosedObject {
     slot: usize,
     order: u64,
     /// Behind [`NAMES`].
@@ -45,17 +45,17 @@ pub struct KnownType {
 }
 
 /// Of one thread.
-pub struct Tales {
-    tales: Box<[Tale]>,
+pub struct ClosedObjects {
+    closed_objects: Box<[ClosedObject]>,
     next: usize,
     types: Box<[KnownType]>,
 }
 
-impl Default for Tales {
-    fn default() -> Tales {
+impl Default for ClosedObjects {
+    fn default() -> ClosedObjects {
         // Made on the heap: the stack of a thread may be smaller than this.
-        let (tales, types) = (vec![Tale::default(); KEPT], vec![KnownType::default(); TYPES]);
-        Tales { tales: tales.into_boxed_slice(), next: 0, types: types.into_boxed_slice() }
+        let (closed_objects, types) = (vec![ClosedObject::default(); KEPT], vec![KnownType::default(); TYPES]);
+        ClosedObjects { closed_objects: closed_objects.into_boxed_slice(), next: 0, types: types.into_boxed_slice() }
     }
 }
 
@@ -67,7 +67,7 @@ pub fn locks() -> Vec<Held> {
     vec![Box::new(NAMES.write().unwrap_or_else(PoisonError::into_inner))]
 }
 
-impl Tales {
+impl ClosedObjects {
     /// # Safety
     /// The inner handle is open.
     #[inline(always)]
@@ -83,7 +83,7 @@ impl Tales {
     }
 }
 
-impl Tales {
+impl ClosedObjects {
     /// Keeps what the object is, before its handle is closed.
     ///
     /// # Safety
@@ -95,16 +95,16 @@ impl Tales {
         let (type_name, has_value) = (known.name, known.has_value);
         let next = self.next % KEPT;
         self.next = next + 1;
-        let tale = &mut self.tales[next];
-        tale.slot = slot as *const Slot as usize;
-        tale.order = slot.order.load(Relaxed);
-        tale.type_name = type_name;
-        tale.value = Value::None;
+        let closed_object = &mut self.closed_objects[next];
+        closed_object.slot = slot as *const Slot as usize;
+        closed_object.order = slot.order.load(Relaxed);
+        closed_object.type_name = type_name;
+        closed_object.value = Value::None;
         if has_value {
             // SAFETY: as this function's; the host runs no code of others.
-            unsafe { (layer.host.value_of)(inner, &mut tale.value) };
+            unsafe { (layer.host.value_of)(inner, &mut closed_object.value) };
         }
-        slot.tale.store(next as u32, Relaxed);
+        slot.closed_object.store(next as u32, Relaxed);
     }
 
     /// In words, if it is not too long ago.
@@ -112,12 +112,12 @@ impl Tales {
         if !matches!(slot.state().kind, Kind::Handle | Kind::Argument) {
             return None;
         }
-        let tale = self.tales.get(slot.tale.load(Relaxed) as usize)?;
-        if tale.slot != slot as *const Slot as usize || tale.order > slot.order.load(Relaxed) {
+        let closed_object = self.closed_objects.get(slot.closed_object.load(Relaxed) as usize)?;
+        if closed_object.slot != slot as *const Slot as usize || closed_object.order > slot.order.load(Relaxed) {
             return None;
         }
         let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
-        Some(words(names.get(tale.type_name as usize).map_or("", String::as_str), tale.value))
+        Some(words(names.get(closed_object.type_name as usize).map_or("", String::as_str), closed_object.value))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Python calls a function of the extension.
 //!
 //! The binary's trampoline asks our context for it, we ask the inner one for an entry of ours with the same signature
-//! (`autogen_enter.rs`), and that one calls the extension's function, with a context and handles for this call only.
+//! (`autogen_upcalls.rs`), and that one calls the extension's function, with a context and handles for this call only.
 
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::{MaybeUninit, transmute};
@@ -11,16 +11,16 @@ use std::sync::PoisonError;
 use hpy_abi::*;
 
 use crate::autogen_misuses::Misuse;
+use crate::incident::{Incident, Next};
 use crate::layer::Layer;
 use crate::report::Report;
 use crate::slot::{self, ARGUMENT, Kind, Mark, NOBODY, RETURN, Slot};
 use crate::thread::{Frame, HYBRID, PENDING, Thread};
-use crate::trouble::{Next, Trouble};
 use crate::{arguments, buffers, call, deferred, interpreter, limits, open_buffers, type_slots};
-use hpy_layer::entry::{self, Entry as _, Number, Request, Requests};
-use hpy_layer::entry_of;
 use hpy_layer::inner::{InnerContext, InnerHandle};
 use hpy_layer::names::{self, Function};
+use hpy_layer::upcall::{self, Number, Request, Requests, Upcall as _};
+use hpy_layer::upcall_of;
 
 /// How what is closed here is closed.
 const RETURNED: Mark = Mark { by: RETURN, ip: 0 };
@@ -32,7 +32,7 @@ const FEW: usize = 8;
 const GROWTH: u32 = 1000;
 
 /// A call of an extension's function.
-pub struct Entry {
+pub struct Upcall {
     requests: Requests,
     layer: &'static Layer,
     thread: &'static Thread,
@@ -68,20 +68,20 @@ pub unsafe fn from_trampoline(
             HPyFunc_CAPSULE_DESTRUCTOR => transmute::<HPyFunc_Capsule_Destructor, HPyCFunction>(Some(destroy_capsule)),
             // It has no context, and type_slots::traverse is what the runtime has been given.
             HPyFunc_TRAVERSEPROC | HPyFunc_DESTROYFUNC => function,
-            _ => entry_of::<Entry>(signature),
+            _ => upcall_of::<Upcall>(signature),
         };
-        entry::ask(layer.level, Request { function, layer: core::ptr::from_ref(layer).cast() });
+        upcall::ask(layer.level, Request { function, layer: core::ptr::from_ref(layer).cast() });
         let inner = layer.inner;
         // A signature that we do not know, the inner runtime does not know either.
         inner.ctx_CallRealFunctionFromTrampoline(signature, entry, args);
     }
 }
 
-impl entry::Entry for Entry {
+impl upcall::Upcall for Upcall {
     #[inline(always)]
-    unsafe fn begin(_inner: InnerContext) -> Entry {
+    unsafe fn begin(_inner: InnerContext) -> Upcall {
         let thread = Thread::here();
-        let requests = entry::asked();
+        let requests = upcall::asked();
         // SAFETY: `from_trampoline` has just asked, on this thread.
         let layer = unsafe { &*requests.own().layer.cast::<Layer>() };
         let described = names::function(requests.extensions().map_or(0, |function| function as usize));
@@ -91,7 +91,7 @@ impl entry::Entry for Entry {
         }
         // SAFETY: the list is the thread's own.
         let leaves = unsafe { (*thread.left.get()).len() };
-        Entry {
+        Upcall {
             requests,
             layer,
             thread,
@@ -165,7 +165,7 @@ impl entry::Entry for Entry {
             return self.items.as_ptr().cast();
         }
         for index in 0..total {
-            // SAFETY: as above.
+            // SAFETY: the array has `total` handles.
             let h = self.argument(unsafe { *args.add(index) }, 1 + index.min(0x3F0) as u16);
             self.more_items.push(h);
         }
@@ -223,12 +223,12 @@ impl entry::Entry for Entry {
     }
 }
 
-impl Entry {
+impl Upcall {
     #[cold]
     fn remember(&self, slot: &'static Slot) {
         // SAFETY: the thread holds the interpreter.
         let python = unsafe { (self.layer.host.python_place)() };
-        slot.change_extra(|extra| extra.opened.python = python);
+        slot.change_attachment(|attachment| attachment.opened.python = python);
     }
 
     #[cold]
@@ -264,18 +264,18 @@ impl Entry {
     #[inline(always)]
     fn close(&self, index: u32, slot: &'static Slot) -> InnerHandle {
         let inner = InnerHandle::from_word(slot.inner.load(Relaxed));
-        // SAFETY: the tales are the thread's own, and the handle is still open.
-        unsafe { (*self.thread.tales.get()).take_down(self.layer, slot, inner) };
+        // SAFETY: they are the thread's own, and the handle is still open.
+        unsafe { (*self.thread.closed_objects.get()).take_down(self.layer, slot, inner) };
         self.thread.close(index, slot, RETURNED, self.described.id);
         inner
     }
 
     #[cold]
-    fn trouble(&self, misuse: Misuse, detail: String) -> Trouble<'static> {
-        let mut trouble = Trouble::of(self.layer, Some(self.thread), Some(self.frame), misuse, detail);
+    fn incident(&self, misuse: Misuse, detail: String) -> Incident<'static> {
+        let mut incident = Incident::of(self.layer, Some(self.thread), Some(self.frame), misuse, detail);
         // Places are return addresses, which lie behind what they are about.
-        trouble.report.ip = self.described.address + 1;
-        trouble
+        incident.report.ip = self.described.address + 1;
+        incident
     }
 
     fn name(&self) -> &'static str {
@@ -293,7 +293,7 @@ impl Entry {
     fn end(&mut self) -> bool {
         self.thread.runs(self.frame);
         // First, so that the thread holds the interpreter. The list is its own.
-        // SAFETY: see above.
+        // SAFETY: the list is the thread's own.
         if unsafe { (*self.thread.left.get()).len() } != self.leaves {
             self.unbalanced();
         }
@@ -327,7 +327,7 @@ impl Entry {
                 state.open && state.kind != Kind::Argument && slot.opener.load(Relaxed) == self.described.id
             };
             let one = slot::all().map(|(_, slot)| slot).find(|slot| own(slot));
-            self.trouble(Misuse::HandleGrowth, detail).about(one).tell();
+            self.incident(Misuse::HandleGrowth, detail).about(one).tell();
         }
     }
 
@@ -347,7 +347,7 @@ impl Entry {
             }
         }
         self.thread.flags.fetch_and(!crate::thread::LEFT, Relaxed);
-        self.trouble(Misuse::LeaveUnbalanced, detail).about(last).tell();
+        self.incident(Misuse::LeaveUnbalanced, detail).about(last).tell();
     }
 
     /// Raises what could not be raised before. True if there is an exception now.
@@ -376,7 +376,7 @@ impl Entry {
         // It has been told where the call was made, or will be by the first function of the API that is called.
         if !self.frame.outer_has_told() {
             let detail = format!("{} was called with an exception pending", self.name());
-            self.trouble(Misuse::ExceptionPending, detail).pending(slot::Mark { by: NOBODY, ip: 0 }).tell();
+            self.incident(Misuse::ExceptionPending, detail).pending(slot::Mark { by: NOBODY, ip: 0 }).tell();
         }
         self.thread.flags.fetch_or(PENDING, Relaxed);
         self.frame.raised.set(true);
@@ -385,13 +385,13 @@ impl Entry {
     #[cold]
     fn success_with_exception(&self) -> bool {
         let detail = format!("{} returned as if it had succeeded, with an exception set", self.name());
-        self.trouble(Misuse::SuccessWithException, detail).pending(self.frame.failed.get()).tell() == Next::Fail
+        self.incident(Misuse::SuccessWithException, detail).pending(self.frame.failed.get()).tell() == Next::Fail
     }
 
     #[cold]
     fn failure_without_exception(&self) {
         let detail = format!("{} failed without an exception", self.name());
-        self.trouble(Misuse::FailureWithoutException, detail).tell();
+        self.incident(Misuse::FailureWithoutException, detail).tell();
     }
 
     /// What the extension returned, as a handle that is ours.
@@ -401,7 +401,7 @@ impl Entry {
             return InnerHandle::NULL;
         }
         if let Some((token, slot)) = slot::of(result._i)
-            && slot.is_open_handle(token.generation, self.thread.place())
+            && slot.is_open_handle(token.generation, self.thread.origin())
             && slot.state().kind == Kind::Handle
         {
             return self.close(token.index, slot);
@@ -414,7 +414,7 @@ impl Entry {
         let context = self.layer.inner;
         let name = self.name();
         let (misuse, what, slot) = self.classify(result._i);
-        let next = self.trouble(misuse, format!("{name} returned {what}")).about(slot).tell();
+        let next = self.incident(misuse, format!("{name} returned {what}")).about(slot).tell();
         let slot = slot.filter(|slot| matches!(slot.state().kind, Kind::Constant | Kind::Argument | Kind::Handle));
         if let Some(slot) = slot
             && (next == Next::GoOnAnyhow || next == Next::GoOn && call::is_alive(slot))
@@ -465,7 +465,7 @@ impl Entry {
             true
         } else if result < least || result > most {
             let detail = format!("{} returned {result}", self.name());
-            let failed = self.trouble(Misuse::ResultOutOfRange, detail).tell() == Next::Fail;
+            let failed = self.incident(Misuse::ResultOutOfRange, detail).tell() == Next::Fail;
             !(failed && self.raise_deferred())
         } else if self.thread.flags.load(Relaxed) & (PENDING | HYBRID) != 0 && self.has_exception() {
             !(self.success_with_exception() && self.raise_deferred())
@@ -485,7 +485,7 @@ unsafe extern "C" fn get_buffer(
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = Entry::begin(ctx);
+        let mut entry = Upcall::begin(ctx);
         let own = entry.argument(object, 0);
         let f = transmute::<HPyCFunction, HPyFunc_getbufferproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), own, buffer, flags);
@@ -500,7 +500,7 @@ unsafe extern "C" fn get_buffer(
             && let Some(what) = buffers::not_as_asked(&*buffer, flags)
         {
             let detail = format!("{} gave {what}", entry.name());
-            entry.trouble(Misuse::BufferFlags, detail).tell();
+            entry.incident(Misuse::BufferFlags, detail).tell();
         }
         let result = entry.finish_number(result, -1, 0);
         if result == -1 || exporter.is_null() {
@@ -512,14 +512,14 @@ unsafe extern "C" fn get_buffer(
 }
 
 unsafe extern "C" fn release_buffer(ctx: InnerContext, object: InnerHandle, buffer: *mut HPy_buffer) {
-    // SAFETY: as above.
+    // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = Entry::begin(ctx);
+        let mut entry = Upcall::begin(ctx);
         let own = entry.argument(object, 0);
         let exporter = InnerHandle::of((*buffer).obj);
         if !open_buffers::released(entry.layer, object, &*buffer) {
             let detail = format!("{} was called for a buffer that is not open", entry.name());
-            entry.trouble(Misuse::BufferReleased, detail).tell();
+            entry.incident(Misuse::BufferReleased, detail).tell();
         }
         (*buffer).obj = entry.argument(exporter, 1);
         let f = transmute::<HPyCFunction, HPyFunc_releasebufferproc>(entry.function()).unwrap_unchecked();
@@ -530,7 +530,7 @@ unsafe extern "C" fn release_buffer(ctx: InnerContext, object: InnerHandle, buff
 }
 
 unsafe extern "C" fn destroy_capsule(name: *const c_char, pointer: *mut c_void, context: *mut c_void) {
-    let function = entry::asked().own().function;
+    let function = upcall::asked().own().function;
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if let Some(f) = transmute::<HPyCFunction, HPyFunc_Capsule_Destructor>(function) {

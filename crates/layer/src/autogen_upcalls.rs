@@ -3,14 +3,14 @@
 
 //! Where the inner runtime calls functions of extensions.
 
-use crate::entry::{Entry, KEYWORDS};
 use crate::inner::{InnerContext, InnerHandle};
 use crate::stack;
+use crate::upcall::{KEYWORDS, Upcall};
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::transmute;
 use hpy_abi::*;
 
-unsafe extern "C" fn enter_varargs<E: Entry>(
+unsafe extern "C" fn upcall_varargs<E: Upcall>(
     ctx: InnerContext,
     self_: InnerHandle,
     args: *const InnerHandle,
@@ -30,7 +30,7 @@ unsafe extern "C" fn enter_varargs<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_keywords<E: Entry>(
+unsafe extern "C" fn upcall_keywords<E: Upcall>(
     ctx: InnerContext,
     self_: InnerHandle,
     args: *const InnerHandle,
@@ -52,7 +52,7 @@ unsafe extern "C" fn enter_keywords<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_noargs<E: Entry>(ctx: InnerContext, self_: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_noargs<E: Upcall>(ctx: InnerContext, self_: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -66,7 +66,7 @@ unsafe extern "C" fn enter_noargs<E: Entry>(ctx: InnerContext, self_: InnerHandl
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_o<E: Entry>(ctx: InnerContext, self_: InnerHandle, arg: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_o<E: Upcall>(ctx: InnerContext, self_: InnerHandle, arg: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -81,7 +81,7 @@ unsafe extern "C" fn enter_o<E: Entry>(ctx: InnerContext, self_: InnerHandle, ar
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_unaryfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_unaryfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -95,7 +95,7 @@ unsafe extern "C" fn enter_unaryfunc<E: Entry>(ctx: InnerContext, arg0: InnerHan
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_binaryfunc<E: Entry>(
+unsafe extern "C" fn upcall_binaryfunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: InnerHandle,
@@ -114,7 +114,7 @@ unsafe extern "C" fn enter_binaryfunc<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_ternaryfunc<E: Entry>(
+unsafe extern "C" fn upcall_ternaryfunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: InnerHandle,
@@ -135,7 +135,7 @@ unsafe extern "C" fn enter_ternaryfunc<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_inquiry<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> c_int {
+unsafe extern "C" fn upcall_inquiry<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -150,7 +150,7 @@ unsafe extern "C" fn enter_inquiry<E: Entry>(ctx: InnerContext, arg0: InnerHandl
         entry.finish_number(result, -1, 1)
     }
 }
-unsafe extern "C" fn enter_lenfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> HPy_ssize_t {
+unsafe extern "C" fn upcall_lenfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> HPy_ssize_t {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -165,7 +165,7 @@ unsafe extern "C" fn enter_lenfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandl
         entry.finish_number(result, -1, HPy_ssize_t::MAX)
     }
 }
-unsafe extern "C" fn enter_ssizeargfunc<E: Entry>(
+unsafe extern "C" fn upcall_ssizeargfunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: HPy_ssize_t,
@@ -183,7 +183,7 @@ unsafe extern "C" fn enter_ssizeargfunc<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_ssizessizeargfunc<E: Entry>(
+unsafe extern "C" fn upcall_ssizessizeargfunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: HPy_ssize_t,
@@ -202,7 +202,7 @@ unsafe extern "C" fn enter_ssizessizeargfunc<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_ssizeobjargproc<E: Entry>(
+unsafe extern "C" fn upcall_ssizeobjargproc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: HPy_ssize_t,
@@ -223,7 +223,7 @@ unsafe extern "C" fn enter_ssizeobjargproc<E: Entry>(
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_ssizessizeobjargproc<E: Entry>(
+unsafe extern "C" fn upcall_ssizessizeobjargproc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: HPy_ssize_t,
@@ -245,7 +245,7 @@ unsafe extern "C" fn enter_ssizessizeobjargproc<E: Entry>(
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_objobjargproc<E: Entry>(
+unsafe extern "C" fn upcall_objobjargproc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: InnerHandle,
@@ -267,7 +267,7 @@ unsafe extern "C" fn enter_objobjargproc<E: Entry>(
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_freefunc<E: Entry>(ctx: InnerContext, arg0: *mut c_void) {
+unsafe extern "C" fn upcall_freefunc<E: Upcall>(ctx: InnerContext, arg0: *mut c_void) {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         let mut entry = E::begin(ctx);
@@ -276,7 +276,7 @@ unsafe extern "C" fn enter_freefunc<E: Entry>(ctx: InnerContext, arg0: *mut c_vo
         entry.finish();
     }
 }
-unsafe extern "C" fn enter_getattrfunc<E: Entry>(
+unsafe extern "C" fn upcall_getattrfunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: *mut c_char,
@@ -294,7 +294,7 @@ unsafe extern "C" fn enter_getattrfunc<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_getattrofunc<E: Entry>(
+unsafe extern "C" fn upcall_getattrofunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: InnerHandle,
@@ -313,7 +313,7 @@ unsafe extern "C" fn enter_getattrofunc<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_setattrfunc<E: Entry>(
+unsafe extern "C" fn upcall_setattrfunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: *mut c_char,
@@ -334,7 +334,7 @@ unsafe extern "C" fn enter_setattrfunc<E: Entry>(
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_setattrofunc<E: Entry>(
+unsafe extern "C" fn upcall_setattrofunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: InnerHandle,
@@ -356,7 +356,7 @@ unsafe extern "C" fn enter_setattrofunc<E: Entry>(
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_reprfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_reprfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -370,7 +370,7 @@ unsafe extern "C" fn enter_reprfunc<E: Entry>(ctx: InnerContext, arg0: InnerHand
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_hashfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> HPy_hash_t {
+unsafe extern "C" fn upcall_hashfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> HPy_hash_t {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -385,7 +385,7 @@ unsafe extern "C" fn enter_hashfunc<E: Entry>(ctx: InnerContext, arg0: InnerHand
         entry.finish_number(result, HPy_hash_t::MIN, HPy_hash_t::MAX)
     }
 }
-unsafe extern "C" fn enter_richcmpfunc<E: Entry>(
+unsafe extern "C" fn upcall_richcmpfunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: InnerHandle,
@@ -405,7 +405,7 @@ unsafe extern "C" fn enter_richcmpfunc<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_getiterfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_getiterfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -419,7 +419,7 @@ unsafe extern "C" fn enter_getiterfunc<E: Entry>(ctx: InnerContext, arg0: InnerH
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_iternextfunc<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_iternextfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -433,7 +433,7 @@ unsafe extern "C" fn enter_iternextfunc<E: Entry>(ctx: InnerContext, arg0: Inner
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_descrgetfunc<E: Entry>(
+unsafe extern "C" fn upcall_descrgetfunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: InnerHandle,
@@ -454,7 +454,7 @@ unsafe extern "C" fn enter_descrgetfunc<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_descrsetfunc<E: Entry>(
+unsafe extern "C" fn upcall_descrsetfunc<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: InnerHandle,
@@ -476,7 +476,7 @@ unsafe extern "C" fn enter_descrsetfunc<E: Entry>(
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_initproc<E: Entry>(
+unsafe extern "C" fn upcall_initproc<E: Upcall>(
     ctx: InnerContext,
     self_: InnerHandle,
     args: *const InnerHandle,
@@ -499,7 +499,7 @@ unsafe extern "C" fn enter_initproc<E: Entry>(
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_newfunc<E: Entry>(
+unsafe extern "C" fn upcall_newfunc<E: Upcall>(
     ctx: InnerContext,
     r#type: InnerHandle,
     args: *const InnerHandle,
@@ -521,7 +521,7 @@ unsafe extern "C" fn enter_newfunc<E: Entry>(
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_getter<E: Entry>(ctx: InnerContext, arg0: InnerHandle, arg1: *mut c_void) -> InnerHandle {
+unsafe extern "C" fn upcall_getter<E: Upcall>(ctx: InnerContext, arg0: InnerHandle, arg1: *mut c_void) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -535,7 +535,7 @@ unsafe extern "C" fn enter_getter<E: Entry>(ctx: InnerContext, arg0: InnerHandle
         entry.finish_handle(result)
     }
 }
-unsafe extern "C" fn enter_setter<E: Entry>(
+unsafe extern "C" fn upcall_setter<E: Upcall>(
     ctx: InnerContext,
     arg0: InnerHandle,
     arg1: InnerHandle,
@@ -556,7 +556,7 @@ unsafe extern "C" fn enter_setter<E: Entry>(
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn enter_objobjproc<E: Entry>(ctx: InnerContext, arg0: InnerHandle, arg1: InnerHandle) -> c_int {
+unsafe extern "C" fn upcall_objobjproc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle, arg1: InnerHandle) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -572,7 +572,7 @@ unsafe extern "C" fn enter_objobjproc<E: Entry>(ctx: InnerContext, arg0: InnerHa
         entry.finish_number(result, -1, 1)
     }
 }
-unsafe extern "C" fn enter_destructor<E: Entry>(ctx: InnerContext, arg0: InnerHandle) {
+unsafe extern "C" fn upcall_destructor<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         let mut entry = E::begin(ctx);
@@ -582,7 +582,7 @@ unsafe extern "C" fn enter_destructor<E: Entry>(ctx: InnerContext, arg0: InnerHa
         entry.finish();
     }
 }
-unsafe extern "C" fn enter_mod_create<E: Entry>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_mod_create<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
@@ -598,47 +598,47 @@ unsafe extern "C" fn enter_mod_create<E: Entry>(ctx: InnerContext, arg0: InnerHa
 }
 
 /// What the inner runtime calls for a function of this signature.
-pub fn entry_of<E: Entry>(signature: HPyFunc_Signature) -> HPyCFunction {
+pub fn upcall_of<E: Upcall>(signature: HPyFunc_Signature) -> HPyCFunction {
     // SAFETY: function pointers are cast back to what they are before they are called.
     unsafe {
         match signature {
-            HPyFunc_VARARGS => transmute::<*const (), HPyCFunction>(enter_varargs::<E> as *const ()),
-            HPyFunc_KEYWORDS => transmute::<*const (), HPyCFunction>(enter_keywords::<E> as *const ()),
-            HPyFunc_NOARGS => transmute::<*const (), HPyCFunction>(enter_noargs::<E> as *const ()),
-            HPyFunc_O => transmute::<*const (), HPyCFunction>(enter_o::<E> as *const ()),
-            HPyFunc_UNARYFUNC => transmute::<*const (), HPyCFunction>(enter_unaryfunc::<E> as *const ()),
-            HPyFunc_BINARYFUNC => transmute::<*const (), HPyCFunction>(enter_binaryfunc::<E> as *const ()),
-            HPyFunc_TERNARYFUNC => transmute::<*const (), HPyCFunction>(enter_ternaryfunc::<E> as *const ()),
-            HPyFunc_INQUIRY => transmute::<*const (), HPyCFunction>(enter_inquiry::<E> as *const ()),
-            HPyFunc_LENFUNC => transmute::<*const (), HPyCFunction>(enter_lenfunc::<E> as *const ()),
-            HPyFunc_SSIZEARGFUNC => transmute::<*const (), HPyCFunction>(enter_ssizeargfunc::<E> as *const ()),
+            HPyFunc_VARARGS => transmute::<*const (), HPyCFunction>(upcall_varargs::<E> as *const ()),
+            HPyFunc_KEYWORDS => transmute::<*const (), HPyCFunction>(upcall_keywords::<E> as *const ()),
+            HPyFunc_NOARGS => transmute::<*const (), HPyCFunction>(upcall_noargs::<E> as *const ()),
+            HPyFunc_O => transmute::<*const (), HPyCFunction>(upcall_o::<E> as *const ()),
+            HPyFunc_UNARYFUNC => transmute::<*const (), HPyCFunction>(upcall_unaryfunc::<E> as *const ()),
+            HPyFunc_BINARYFUNC => transmute::<*const (), HPyCFunction>(upcall_binaryfunc::<E> as *const ()),
+            HPyFunc_TERNARYFUNC => transmute::<*const (), HPyCFunction>(upcall_ternaryfunc::<E> as *const ()),
+            HPyFunc_INQUIRY => transmute::<*const (), HPyCFunction>(upcall_inquiry::<E> as *const ()),
+            HPyFunc_LENFUNC => transmute::<*const (), HPyCFunction>(upcall_lenfunc::<E> as *const ()),
+            HPyFunc_SSIZEARGFUNC => transmute::<*const (), HPyCFunction>(upcall_ssizeargfunc::<E> as *const ()),
             HPyFunc_SSIZESSIZEARGFUNC => {
-                transmute::<*const (), HPyCFunction>(enter_ssizessizeargfunc::<E> as *const ())
+                transmute::<*const (), HPyCFunction>(upcall_ssizessizeargfunc::<E> as *const ())
             }
-            HPyFunc_SSIZEOBJARGPROC => transmute::<*const (), HPyCFunction>(enter_ssizeobjargproc::<E> as *const ()),
+            HPyFunc_SSIZEOBJARGPROC => transmute::<*const (), HPyCFunction>(upcall_ssizeobjargproc::<E> as *const ()),
             HPyFunc_SSIZESSIZEOBJARGPROC => {
-                transmute::<*const (), HPyCFunction>(enter_ssizessizeobjargproc::<E> as *const ())
+                transmute::<*const (), HPyCFunction>(upcall_ssizessizeobjargproc::<E> as *const ())
             }
-            HPyFunc_OBJOBJARGPROC => transmute::<*const (), HPyCFunction>(enter_objobjargproc::<E> as *const ()),
-            HPyFunc_FREEFUNC => transmute::<*const (), HPyCFunction>(enter_freefunc::<E> as *const ()),
-            HPyFunc_GETATTRFUNC => transmute::<*const (), HPyCFunction>(enter_getattrfunc::<E> as *const ()),
-            HPyFunc_GETATTROFUNC => transmute::<*const (), HPyCFunction>(enter_getattrofunc::<E> as *const ()),
-            HPyFunc_SETATTRFUNC => transmute::<*const (), HPyCFunction>(enter_setattrfunc::<E> as *const ()),
-            HPyFunc_SETATTROFUNC => transmute::<*const (), HPyCFunction>(enter_setattrofunc::<E> as *const ()),
-            HPyFunc_REPRFUNC => transmute::<*const (), HPyCFunction>(enter_reprfunc::<E> as *const ()),
-            HPyFunc_HASHFUNC => transmute::<*const (), HPyCFunction>(enter_hashfunc::<E> as *const ()),
-            HPyFunc_RICHCMPFUNC => transmute::<*const (), HPyCFunction>(enter_richcmpfunc::<E> as *const ()),
-            HPyFunc_GETITERFUNC => transmute::<*const (), HPyCFunction>(enter_getiterfunc::<E> as *const ()),
-            HPyFunc_ITERNEXTFUNC => transmute::<*const (), HPyCFunction>(enter_iternextfunc::<E> as *const ()),
-            HPyFunc_DESCRGETFUNC => transmute::<*const (), HPyCFunction>(enter_descrgetfunc::<E> as *const ()),
-            HPyFunc_DESCRSETFUNC => transmute::<*const (), HPyCFunction>(enter_descrsetfunc::<E> as *const ()),
-            HPyFunc_INITPROC => transmute::<*const (), HPyCFunction>(enter_initproc::<E> as *const ()),
-            HPyFunc_NEWFUNC => transmute::<*const (), HPyCFunction>(enter_newfunc::<E> as *const ()),
-            HPyFunc_GETTER => transmute::<*const (), HPyCFunction>(enter_getter::<E> as *const ()),
-            HPyFunc_SETTER => transmute::<*const (), HPyCFunction>(enter_setter::<E> as *const ()),
-            HPyFunc_OBJOBJPROC => transmute::<*const (), HPyCFunction>(enter_objobjproc::<E> as *const ()),
-            HPyFunc_DESTRUCTOR => transmute::<*const (), HPyCFunction>(enter_destructor::<E> as *const ()),
-            HPyFunc_MOD_CREATE => transmute::<*const (), HPyCFunction>(enter_mod_create::<E> as *const ()),
+            HPyFunc_OBJOBJARGPROC => transmute::<*const (), HPyCFunction>(upcall_objobjargproc::<E> as *const ()),
+            HPyFunc_FREEFUNC => transmute::<*const (), HPyCFunction>(upcall_freefunc::<E> as *const ()),
+            HPyFunc_GETATTRFUNC => transmute::<*const (), HPyCFunction>(upcall_getattrfunc::<E> as *const ()),
+            HPyFunc_GETATTROFUNC => transmute::<*const (), HPyCFunction>(upcall_getattrofunc::<E> as *const ()),
+            HPyFunc_SETATTRFUNC => transmute::<*const (), HPyCFunction>(upcall_setattrfunc::<E> as *const ()),
+            HPyFunc_SETATTROFUNC => transmute::<*const (), HPyCFunction>(upcall_setattrofunc::<E> as *const ()),
+            HPyFunc_REPRFUNC => transmute::<*const (), HPyCFunction>(upcall_reprfunc::<E> as *const ()),
+            HPyFunc_HASHFUNC => transmute::<*const (), HPyCFunction>(upcall_hashfunc::<E> as *const ()),
+            HPyFunc_RICHCMPFUNC => transmute::<*const (), HPyCFunction>(upcall_richcmpfunc::<E> as *const ()),
+            HPyFunc_GETITERFUNC => transmute::<*const (), HPyCFunction>(upcall_getiterfunc::<E> as *const ()),
+            HPyFunc_ITERNEXTFUNC => transmute::<*const (), HPyCFunction>(upcall_iternextfunc::<E> as *const ()),
+            HPyFunc_DESCRGETFUNC => transmute::<*const (), HPyCFunction>(upcall_descrgetfunc::<E> as *const ()),
+            HPyFunc_DESCRSETFUNC => transmute::<*const (), HPyCFunction>(upcall_descrsetfunc::<E> as *const ()),
+            HPyFunc_INITPROC => transmute::<*const (), HPyCFunction>(upcall_initproc::<E> as *const ()),
+            HPyFunc_NEWFUNC => transmute::<*const (), HPyCFunction>(upcall_newfunc::<E> as *const ()),
+            HPyFunc_GETTER => transmute::<*const (), HPyCFunction>(upcall_getter::<E> as *const ()),
+            HPyFunc_SETTER => transmute::<*const (), HPyCFunction>(upcall_setter::<E> as *const ()),
+            HPyFunc_OBJOBJPROC => transmute::<*const (), HPyCFunction>(upcall_objobjproc::<E> as *const ()),
+            HPyFunc_DESTRUCTOR => transmute::<*const (), HPyCFunction>(upcall_destructor::<E> as *const ()),
+            HPyFunc_MOD_CREATE => transmute::<*const (), HPyCFunction>(upcall_mod_create::<E> as *const ()),
 
             _ => None,
         }

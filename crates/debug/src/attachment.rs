@@ -2,7 +2,7 @@
 
 /// Belongs to a slot until that is used again. Only the slot's thread changes it, and others look at it for reports.
 #[derive(Default)]
-pub struct Extra {
+pub struct Attachment {
     /// Copies of the object's contents that the extension has pointers to, and their size with the ends.
     pub copies: Vec<(*const u8, usize)>,
     /// Of a tracker: the handles in it, as the extension knows them.
@@ -15,7 +15,7 @@ pub struct Extra {
     pub closed: Trace,
 }
 
-impl Extra {
+impl Attachment {
     /// In bytes.
     pub fn size_of_copies(&self) -> usize {
         self.copies.iter().map(|(_, size)| size).sum()

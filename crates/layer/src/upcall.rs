@@ -80,7 +80,7 @@ impl Requests {
 }
 
 /// A call of an extension's function, in a layer.
-pub trait Entry {
+pub trait Upcall {
     /// Called with the inner context for this call, right after that was asked to.
     ///
     /// # Safety

@@ -5,9 +5,9 @@ use core::mem::transmute;
 use core::sync::atomic::Ordering::*;
 
 use hpy_abi::*;
-use hpy_layer::entry::{self, Entry as _, Number, Request, Requests};
 use hpy_layer::inner::{InnerContext, InnerHandle};
-use hpy_layer::{entry_of, names};
+use hpy_layer::upcall::{self, Number, Request, Requests, Upcall as _};
+use hpy_layer::{names, upcall_of};
 
 use crate::clock::Moment;
 use crate::layer::Layer;
@@ -19,7 +19,7 @@ use crate::{node, timeline};
 const LEVEL: usize = 0;
 
 /// A call of an extension's function.
-struct Entry {
+struct Upcall {
     requests: Requests,
     inner: InnerContext,
     layer: &'static Layer,
@@ -47,16 +47,16 @@ pub unsafe fn ctx_CallRealFunctionFromTrampoline(
             HPyFunc_RELEASEBUFFERPROC => transmute::<*const (), HPyCFunction>(release_buffer as *const ()),
             // They have no context, and so call nothing.
             HPyFunc_TRAVERSEPROC | HPyFunc_DESTROYFUNC | HPyFunc_CAPSULE_DESTRUCTOR => function,
-            _ => entry_of::<Entry>(signature),
+            _ => upcall_of::<Upcall>(signature),
         };
-        entry::ask(LEVEL, Request { function, layer: core::ptr::from_ref(layer).cast() });
+        upcall::ask(LEVEL, Request { function, layer: core::ptr::from_ref(layer).cast() });
         let inner = layer.inner;
         // A signature that we do not know, the inner context does not know either.
         inner.ctx_CallRealFunctionFromTrampoline(signature, entry, args);
     }
 }
 
-impl Entry {
+impl Upcall {
     /// The function has returned.
     #[inline(always)]
     fn end(&self, raised: bool) {
@@ -105,17 +105,17 @@ fn node_of_line(layer: &'static Layer, outer: &'static Node, key: Key) -> &'stat
         }
         return node;
     }
-    // SAFETY: as above.
+    // SAFETY: Python code has called, so the thread holds the interpreter.
     unsafe { (layer.host.keep_code)() };
     let node = outer.learn(line_key, Details { line, ..Details::default() });
     outer.know_as(key, node);
     node
 }
 
-impl entry::Entry for Entry {
+impl upcall::Upcall for Upcall {
     #[inline(always)]
-    unsafe fn begin(inner: InnerContext) -> Entry {
-        let requests = entry::asked();
+    unsafe fn begin(inner: InnerContext) -> Upcall {
+        let requests = upcall::asked();
         let thread = Thread::here();
         // SAFETY: the trampoline's call has just asked, on this thread.
         let layer: &'static Layer = unsafe { &*requests.own().layer.cast::<Layer>() };
@@ -126,7 +126,7 @@ impl entry::Entry for Entry {
         let node = outer.known(key).unwrap_or_else(|| new_line(layer, thread, outer, key));
         node.begin();
         let start = thread.go_to(node);
-        Entry { requests, inner, layer, thread, outer, node, start }
+        Upcall { requests, inner, layer, thread, outer, node, start }
     }
 
     #[inline(always)]
@@ -176,7 +176,7 @@ impl entry::Entry for Entry {
 unsafe extern "C" fn get_buffer(ctx: InnerContext, object: HPy, buffer: *mut HPy_buffer, flags: c_int) -> c_int {
     // SAFETY: the inner context passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = Entry::begin(ctx);
+        let mut entry = Upcall::begin(ctx);
         let f = transmute::<HPyCFunction, HPyFunc_getbufferproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), object, buffer, flags);
         if result == 0 && !(*buffer).obj.is_null() {
@@ -188,9 +188,9 @@ unsafe extern "C" fn get_buffer(ctx: InnerContext, object: HPy, buffer: *mut HPy
 }
 
 unsafe extern "C" fn release_buffer(ctx: InnerContext, object: HPy, buffer: *mut HPy_buffer) {
-    // SAFETY: as above.
+    // SAFETY: the inner context passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = Entry::begin(ctx);
+        let mut entry = Upcall::begin(ctx);
         let f = transmute::<HPyCFunction, HPyFunc_releasebufferproc>(entry.function()).unwrap_unchecked();
         f(entry.context(), object, buffer);
         entry.finish();

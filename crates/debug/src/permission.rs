@@ -7,9 +7,9 @@ use hpy_layer::{MEMBERS, names};
 
 use crate::autogen_misuses::Misuse;
 use crate::call::{Call, Entered, name_of};
+use crate::incident::Incident;
 use crate::slot;
 use crate::thread::{FORBIDDEN, Frame, HYBRID, LEFT, PENDING, TRAVERSING, Thread, UNKNOWN};
-use crate::trouble::Trouble;
 
 impl Call {
     /// None if the call may not be made, which has been reported.
@@ -36,8 +36,8 @@ impl Call {
     fn begin_if_allowed(self) -> Option<Entered> {
         let flags = self.thread.flags.load(Relaxed);
         if flags & FORBIDDEN != 0 {
-            let trouble = self.trouble(Misuse::CallNotAllowedHere, not_allowed_here(self.thread, self.name()));
-            let goes_on = trouble.by(self.thread.forbidding.get()).tell().goes_on();
+            let incident = self.incident(Misuse::CallNotAllowedHere, not_allowed_here(self.thread, self.name()));
+            let goes_on = incident.by(self.thread.forbidding.get()).tell().goes_on();
             return (goes_on && flags & LEFT == 0 && !stands_still(flags)).then(|| self.begin());
         }
         if flags & LEFT != 0 {
@@ -46,11 +46,11 @@ impl Call {
             }
             if is(self.function, "HPy_LeavePythonExecution") {
                 let detail = "HPy_LeavePythonExecution was called a second time".to_string();
-                self.trouble(Misuse::LeaveUnbalanced, detail).tell();
+                self.incident(Misuse::LeaveUnbalanced, detail).tell();
                 return None;
             }
             let detail = format!("{} was called after HPy_LeavePythonExecution", self.name());
-            let goes_on = self.trouble(Misuse::InterpreterNotHeld, detail).tell().goes_on();
+            let goes_on = self.incident(Misuse::InterpreterNotHeld, detail).tell().goes_on();
             return goes_on.then(|| self.begin_outside());
         }
         let pending_is_fine = MEMBERS.get(usize::from(self.function)).is_none_or(|function| function.pending);
@@ -64,23 +64,23 @@ impl Call {
             return Some(self.begin());
         }
         let failed = self.frame.failed.get();
-        let trouble = match failed.by {
-            slot::NOBODY => self.pending_trouble(),
-            _ if self.frame.has_set.get() => self.pending_trouble(),
-            by => self.trouble(
+        let incident = match failed.by {
+            slot::NOBODY => self.pending_incident(),
+            _ if self.frame.has_set.get() => self.pending_incident(),
+            by => self.incident(
                 Misuse::ErrorNotChecked,
                 format!("{} was called although {} had failed", self.name(), name_of(by)),
             ),
         };
-        let trouble = trouble.pending(failed);
-        let next = trouble.tell();
+        let incident = incident.pending(failed);
+        let next = incident.tell();
         // Said once for a call, not for each function that follows.
         self.frame.raised.set(true);
         next.goes_on().then(|| self.begin())
     }
 
-    fn pending_trouble(self) -> Trouble<'static> {
-        self.trouble(Misuse::ExceptionPending, format!("{} was called with an exception pending", self.name()))
+    fn pending_incident(self) -> Incident<'static> {
+        self.incident(Misuse::ExceptionPending, format!("{} was called with an exception pending", self.name()))
     }
 }
 
@@ -126,10 +126,10 @@ fn wrong_context(frame: &'static Frame, function: u16) -> Option<Entered> {
     if let Some(current) = current {
         current.ip.store(frame.ip.load(Relaxed), Relaxed);
     }
-    let mut trouble = Trouble::of(layer, here, current.or(Some(frame)), misuse, detail);
-    trouble.report.function = name;
+    let mut incident = Incident::of(layer, here, current.or(Some(frame)), misuse, detail);
+    incident.report.function = name;
     if misuse == Misuse::CallNotAllowedHere {
-        trouble = trouble.by(here.map_or(0, |thread| thread.forbidding.get()));
+        incident = incident.by(here.map_or(0, |thread| thread.forbidding.get()));
     }
     let can_go_on = match misuse {
         Misuse::ContextKept => true,
@@ -137,7 +137,7 @@ fn wrong_context(frame: &'static Frame, function: u16) -> Option<Entered> {
         Misuse::InterpreterNotHeld => flags & LEFT != 0,
         _ => false,
     };
-    if !trouble.tell().goes_on() || !can_go_on {
+    if !incident.tell().goes_on() || !can_go_on {
         return None;
     }
     let thread = Thread::here();

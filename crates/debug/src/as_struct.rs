@@ -19,7 +19,7 @@ use hpy_layer::place;
 const PATIENCE: u32 = 100;
 
 #[derive(Default)]
-struct Known {
+struct Calls {
     /// The struct that each place asks for; none if that can't be told.
     structs: Map<usize, Option<usize>>,
     numbers: HashMap<String, usize>,
@@ -32,7 +32,7 @@ struct Known {
     helpers: HashMap<String, bool>,
 }
 
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: Mutex<Option<Calls>> = Mutex::new(None);
 
 /// Whether the struct that is asked for at the call's place is, as far as is known, that of the object. Gives its name if not.
 #[inline(always)]
@@ -92,7 +92,7 @@ fn look(call: Call, slot: &Slot, of: &'static Type, ip: usize) -> (bool, Option<
 
 /// Whether types and structs of the same name tell at first sight that a struct is another type's: the type has one of its own name, and
 /// the one that is asked for has the name of a type that is not related.
-fn is_foreign_by_name(known: &mut Known, asked: usize, of: &'static Type, ip: usize) -> bool {
+fn is_foreign_by_name(known: &mut Calls, asked: usize, of: &'static Type, ip: usize) -> bool {
     let Some((name, _)) = known.numbers.iter().find(|(_, number)| **number == asked) else { return false };
     let name = name.split(' ').next().unwrap_or_default();
     let own = of.short_name();
