@@ -233,3 +233,15 @@ def test_reports_of_trace_mode_are_what_the_page_shows(tmp_path):
     for arguments, output in runs:
         printed = python("-m", "hpy.trace", *arguments.split()).lstrip("\n")
         assert not output or without_times(printed) == without_times(output)
+
+
+def test_the_page_on_internals_names_files_that_exist():
+    text = ROOT.joinpath("docs", "internals.md").read_text(encoding="utf-8")
+    named = re.findall(r"(?<![\w/])((?:crates|docs|include|python|spec|tests|xtask)/[\w./-]*[\w/])", text)
+    assert len(set(named)) > 30
+    missing = [path for path in named if not (ROOT / path).exists()]
+    assert missing == []
+    # Inside the paragraphs about a crate, files go by their names.
+    crates = {path.name for path in ROOT.joinpath("crates").rglob("*.rs")} | {path.name for path in ROOT.joinpath("xtask").rglob("*.rs")}
+    unknown = {name for name in re.findall(r"`(?:\w+/)?(\w+\.rs)`", text) if name not in crates}
+    assert unknown == set()
