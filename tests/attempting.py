@@ -1,4 +1,4 @@
-"""Runs the Python code of misuses.py, in processes that have no pytest."""
+"""Runs the Python code of misuses/, in processes that have no pytest."""
 
 import shutil
 import tempfile

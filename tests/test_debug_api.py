@@ -1,4 +1,4 @@
-"""How debug mode can be asked and told: hpy.universal._debug and hpy.debug. What it finds is in misuses.py."""
+"""How debug mode can be asked and told: hpy.universal._debug and hpy.debug. What it finds is in misuses/."""
 
 import gc
 import importlib

@@ -1,6 +1,6 @@
 """Debug mode finds each misuse of spec/misuses.toml, tells where it is, and has nothing to say about the same thing done right.
 
-The misuses are in misuses.py. How reports are dealt with, by HPY_DEBUG, comes after them.
+The misuses are in misuses/. How reports are dealt with, by HPY_DEBUG, comes after them.
 """
 
 import importlib.util
