@@ -40,7 +40,8 @@ def test_every_member_of_the_context_has_its_published_offset(tmp_path):
     ).stdout.splitlines()
     word = 8 if sys.maxsize > 2**32 else 4
     assert offsets == [f"{name} {(3 + index) * word}" for index, name in members]
-    assert int(size) == (3 + len(members)) * word
+    # What is new goes behind them.
+    assert int(size) >= (3 + len(members)) * word
 
 
 def test_headers_runtime_and_devel_agree_on_the_abi_version(snippet):

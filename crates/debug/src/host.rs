@@ -3,6 +3,7 @@
 use core::ffi::c_void;
 
 use hpy_layer::inner::InnerHandle;
+use hpy_layer::threads::Threads;
 
 /// What debug mode asks of the interpreter beside the API.
 pub struct Host {
@@ -14,10 +15,7 @@ pub struct Host {
     pub raise: unsafe fn(identifier: &str, text: &str),
     /// Whether threads run at the same time, because there is no GIL.
     pub is_parallel: bool,
-    /// Whether the calling thread holds the interpreter.
-    pub holds_interpreter: unsafe fn() -> bool,
-    /// A number for the current interpreter.
-    pub interpreter: unsafe fn() -> usize,
+    pub threads: Threads,
     /// The pending exception, as `ValueError: wrong`.
     pub pending: unsafe fn() -> Option<String>,
     /// Tells the user. Keeps a pending exception.

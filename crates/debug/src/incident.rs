@@ -133,7 +133,7 @@ impl<'a> Incident<'a> {
     /// Whether Python code can be run here.
     fn can_use_python(&self) -> bool {
         // SAFETY: asks about the thread, and needs nothing.
-        let held = unsafe { (self.layer.host.holds_interpreter)() };
+        let held = unsafe { (self.layer.host.threads.holds_interpreter)() };
         let flags = self.thread.map_or(0, |thread| thread.flags.load(Relaxed));
         held && flags & (LEFT | FORBIDDEN) == 0
     }
@@ -144,7 +144,7 @@ impl<'a> Incident<'a> {
         let flags = self.thread.map_or(0, |thread| thread.flags.load(Relaxed));
         let stands_still = flags & TRAVERSING != 0 && slot::PARALLEL.load(Relaxed);
         // SAFETY: asks about the thread, and needs nothing.
-        flags & LEFT == 0 && !stands_still && unsafe { (self.layer.host.holds_interpreter)() }
+        flags & LEFT == 0 && !stands_still && unsafe { (self.layer.host.threads.holds_interpreter)() }
     }
 
     /// What the object of a handle is, if it is there for sure.

@@ -32,7 +32,7 @@ fn number_of(told: usize) -> u16 {
 pub unsafe fn note(host: &'static Host) -> u16 {
     _ = HOST.compare_exchange(null_mut(), core::ptr::from_ref(host).cast_mut(), AcqRel, Relaxed);
     // SAFETY: as this function's.
-    let number = number_of(unsafe { (host.interpreter)() });
+    let number = number_of(unsafe { (host.threads.interpreter)() });
     let marked = u32::from(number) + 1;
     let first = FIRST.compare_exchange(0, marked, AcqRel, Acquire).unwrap_or_else(|first| first);
     if first != 0 && first != marked {
@@ -52,5 +52,5 @@ pub fn here() -> u16 {
         return number_of(0);
     }
     // SAFETY: where there are several, there is a host, which stays. It asks about the thread, and needs nothing.
-    number_of(unsafe { HOST.load(Acquire).as_ref().map_or(0, |host| (host.interpreter)()) })
+    number_of(unsafe { HOST.load(Acquire).as_ref().map_or(0, |host| (host.threads.interpreter)()) })
 }

@@ -116,7 +116,7 @@ fn wrong_context(frame: &'static Frame, function: u16) -> Option<Entered> {
     } else if is(function, "HPy_ReenterPythonExecution") {
         (Misuse::LeaveUnbalanced, format!("{name} was called on another thread than HPy_LeavePythonExecution"))
     // SAFETY: asks about the thread, and needs nothing.
-    } else if unsafe { !(layer.host.holds_interpreter)() } {
+    } else if unsafe { !(layer.host.threads.holds_interpreter)() } {
         (Misuse::InterpreterNotHeld, format!("{name} was called on a thread that does not hold the interpreter"))
     } else {
         (Misuse::ContextKept, format!("Error: Wrong HPy Context! {name} got one that is not that of the running call"))

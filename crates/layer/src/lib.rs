@@ -10,7 +10,7 @@
 //!   below by writing to the first word of its frame.
 //! * [`names`] knows the functions of extensions by their names, and [`place`] the lines of their sources.
 //! * [`MEMBERS`] are the members of the context.
-//! * [`mod@fork`] sees to locks when the process forks, [`idle`] keeps what ended threads leave, [`stack`] asks how much stack is left.
+//! * [`mod@fork`] sees to locks when the process forks, [`idle`] keeps what ended threads leave, [`stack`] asks how much stack is left, [`threads`] is what both ask of the interpreter.
 #![allow(non_snake_case, non_upper_case_globals, reason = "the API keeps its C names")]
 #![allow(
     clippy::missing_safety_doc,
@@ -31,6 +31,7 @@ pub mod owner;
 pub mod place;
 mod record;
 pub mod stack;
+pub mod threads;
 pub mod upcall;
 
 pub use autogen_members::{Described, MEMBERS, member};

@@ -9,8 +9,10 @@ use std::io;
 use std::path::Path;
 
 use object::read::elf::{FileHeader, ProgramHeader};
-use object::read::{NameOrOrdinal, Object, ObjectSegment, ObjectSymbol, ReadCache};
+use object::read::{Object, ObjectSegment, ReadCache};
 use object::{Architecture, BinaryFormat, Endianness, FileKind, elf};
+
+use crate::exports;
 
 /// What is wrong with a file.
 pub struct Diagnosis {
@@ -150,26 +152,7 @@ fn exported_names(path: &Path) -> Vec<String> {
     let size = file.metadata().map_or(0, |data| data.len() as usize);
     let cache = ReadCache::new(file);
     let Ok(parsed) = object::File::parse(&cache) else { return Vec::new() };
-    let underscore = parsed.format() == BinaryFormat::MachO;
-    let mut names: Vec<String> = parsed
-        .dynamic_symbols()
-        .filter(ObjectSymbol::is_definition)
-        .filter_map(|symbol| symbol.name().ok().map(str::to_string))
-        .collect();
-    if names.is_empty() {
-        // Mach-O and PE have a list of exports instead. One that leads back to itself would not end.
-        let exports = parsed.exports().into_iter().flatten().map_while(Result::ok).take(size);
-        names = exports
-            .filter_map(|export| match export.name() {
-                NameOrOrdinal::Name(name) => Some(String::from_utf8_lossy(name).into_owned()),
-                _ => None,
-            })
-            .collect();
-    }
-    if underscore {
-        names.iter_mut().for_each(|name| *name = name.strip_prefix('_').unwrap_or(name).to_string());
-    }
-    names
+    exports::of(&parsed, size).into_iter().map(|export| export.name).collect()
 }
 
 fn native_format() -> BinaryFormat {

@@ -4,11 +4,12 @@ use core::ptr::null_mut;
 
 use hpy_cpython::raised::{PythonError, Result};
 use object::read::elf::{ElfFile32, ElfFile64, FileHeader, SectionHeader};
-use object::read::{ExportTarget, NameOrOrdinal, Object, ObjectSection, ObjectSymbol};
+use object::read::{NameOrOrdinal, Object, ObjectSection, ObjectSymbol};
 use object::{Architecture, BinaryFormat, Endianness, File, FileKind, elf};
 use pyo3_ffi::*;
 
 use crate::binding::{append, error};
+use crate::exports;
 use crate::owned::Owned;
 
 /// What is found in a binary.
@@ -106,22 +107,15 @@ fn last_byte(file: &File, data: &[u8]) -> u64 {
 
 fn look(file: &File, data: &[u8]) -> Found {
     let mut found = Found::default();
-    let plain = |name: &[u8]| {
-        let name = String::from_utf8_lossy(name).into_owned();
-        if file.format() == BinaryFormat::MachO { name.strip_prefix('_').unwrap_or(&name).to_string() } else { name }
-    };
-    // A table that leads back to itself would not end.
-    for export in file.exports().into_iter().flatten().map_while(|export| export.ok()).take(data.len()) {
-        if let NameOrOrdinal::Name(name) = export.name() {
-            let name = plain(name);
-            if name.starts_with("get_required_hpy_")
-                && let ExportTarget::Address { address } = export.target()
-            {
-                let number = code_at(file, address).and_then(returned);
-                found.numbers.extend(number.map(|number| (name.clone(), number)));
-            }
-            found.exports.push(name);
+    let plain = |name: &[u8]| exports::c_name(file.format(), name);
+    for export in exports::of(file, data.len()) {
+        if export.name.starts_with("get_required_hpy_")
+            && let Some(address) = export.address
+        {
+            let number = code_at(file, address).and_then(returned);
+            found.numbers.extend(number.map(|number| (export.name.clone(), number)));
         }
+        found.exports.push(export.name);
     }
     for symbol in file.dynamic_symbols().filter(|symbol| symbol.is_undefined()) {
         found.imports.extend(symbol.name_bytes().ok().filter(|name| !name.is_empty()).map(plain));

@@ -4,11 +4,14 @@ use core::ffi::CStr;
 use core::ptr::null_mut;
 
 use hpy_cpython::handle::new_ref;
+use hpy_layer::threads::Threads;
 use hpy_trace::{Line, Site};
 use pyo3_ffi::compat::PyThreadState_GetUnchecked;
 use pyo3_ffi::*;
 
 use crate::owned::Owned;
+
+pub const THREADS: Threads = Threads { holds_interpreter, interpreter };
 
 /// The pending exception, if there is one, put aside until this is dropped.
 pub struct Pending {

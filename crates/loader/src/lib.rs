@@ -6,6 +6,7 @@
 //! * `bootstrap` is what stub files call: modes from the environment, and the module's attributes.
 //! * `free_threading` is what a CPython without the GIL needs more.
 //! * `import` is what binaries call that are imported without a stub file.
+//! * `exports` reads the names that a binary exports.
 //! * `inspect` tells what a binary is, for `hpy check`.
 //! * `mode` reads the environment variable `HPY`.
 //! * `refusal` turns a message and a help into an exception.
@@ -15,6 +16,7 @@ mod binary;
 mod binding;
 mod bootstrap;
 mod debug;
+mod exports;
 #[cfg(Py_GIL_DISABLED)]
 mod free_threading;
 mod import;

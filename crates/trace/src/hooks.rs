@@ -73,11 +73,11 @@ pub(crate) fn call(layer: &'static Layer, thread: &'static Thread, which: Which,
         Which::Exit => index == member::ctx_LeavePythonExecution,
     };
     // SAFETY: any thread may ask.
-    if is_outside || thread.busy.get() || !unsafe { (layer.host.holds_interpreter)() } {
+    if is_outside || thread.busy.get() || !unsafe { (layer.host.threads.holds_interpreter)() } {
         return;
     }
     // SAFETY: the thread holds the interpreter.
-    let here = unsafe { (layer.host.interpreter)() };
+    let here = unsafe { (layer.host.threads.interpreter)() };
     let own = |hook: &&Hook| hook.which == which && hook.interpreter == here;
     let dup = |hook: &Hook| {
         // SAFETY: the handle is ours while the lock is held, and this runs no code.

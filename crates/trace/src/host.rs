@@ -1,6 +1,7 @@
 //! What trace mode asks of the interpreter beside the API.
 
 use hpy_layer::inner::InnerHandle;
+use hpy_layer::threads::Threads;
 
 /// A place in Python code, as quickly as the interpreter can tell: the code, and where in it, which may be told in several ways for one
 /// line. Zeros for none.
@@ -24,10 +25,7 @@ pub struct Host {
     pub keep_code: unsafe fn(),
     /// Whether the calling thread holds the interpreter, and an exception is pending.
     pub has_exception: unsafe fn() -> bool,
-    /// Whether the calling thread holds the interpreter.
-    pub holds_interpreter: unsafe fn() -> bool,
-    /// A number for the current interpreter.
-    pub interpreter: unsafe fn() -> usize,
+    pub threads: Threads,
     /// Calls a Python function with a str. Keeps a pending exception. False if the function raised something, which has been reported.
     pub call: unsafe fn(function: InnerHandle, name: &str) -> bool,
 }

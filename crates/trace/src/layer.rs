@@ -53,7 +53,7 @@ impl Layer {
     #[cold]
     fn of_current_interpreter(&'static self) -> &'static Layer {
         // SAFETY: asks about the thread, and needs nothing.
-        let interpreter = unsafe { (self.host.interpreter)() };
+        let interpreter = unsafe { (self.host.threads.interpreter)() };
         let is_it = |layer: &&&Layer| layer.interpreter == interpreter && layer.over_layer == self.over_layer;
         all().iter().find(is_it).copied().unwrap_or(self)
     }

@@ -69,7 +69,7 @@ pub unsafe fn context(inner: *mut HPyContext, over_layer: bool, host: &'static H
         }
     }
     // SAFETY: as this function's.
-    let interpreter = unsafe { (host.interpreter)() };
+    let interpreter = unsafe { (host.threads.interpreter)() };
     if layers.iter().any(|layer| layer.interpreter != interpreter) {
         ARE_SEVERAL.store(true, Release);
     }

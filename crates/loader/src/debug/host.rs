@@ -13,7 +13,7 @@ use hpy_debug::{ROOM, Value};
 use hpy_layer::inner::InnerHandle;
 use pyo3_ffi::*;
 
-use crate::interpreter::{Pending, holds_interpreter, interpreter, line, rust_text};
+use crate::interpreter::{Pending, THREADS, holds_interpreter, line, rust_text};
 use crate::owned::Owned;
 
 /// CPython, for the debug layer.
@@ -22,8 +22,7 @@ pub static HOST: hpy_debug::Host = hpy_debug::Host {
     python_place,
     raise,
     is_parallel: cfg!(Py_GIL_DISABLED),
-    holds_interpreter,
-    interpreter,
+    threads: THREADS,
     pending,
     warn,
     identity,

@@ -4,12 +4,11 @@ use hpy_cpython::handle::to_object;
 use hpy_layer::inner::InnerHandle;
 use pyo3_ffi::*;
 
-use crate::interpreter::{Pending, holds_interpreter, interpreter, keep_code, line, site};
+use crate::interpreter::{Pending, THREADS, holds_interpreter, keep_code, line, site};
 use crate::owned::Owned;
 
 /// CPython, for the trace layer.
-pub static HOST: hpy_trace::Host =
-    hpy_trace::Host { site, line, keep_code, has_exception, holds_interpreter, interpreter, call };
+pub static HOST: hpy_trace::Host = hpy_trace::Host { site, line, keep_code, has_exception, threads: THREADS, call };
 
 unsafe fn has_exception() -> bool {
     // SAFETY: any thread may ask the first; one that holds the interpreter may ask the second.
