@@ -64,8 +64,8 @@ use core::ptr::null_mut;
 use std::sync::Once;
 
 use hpy_abi::*;
-use hpy_layer::fork;
 use hpy_layer::inner::InnerContext;
+use hpy_layer::{fork, place};
 
 hpy_layer::record_calls!();
 
@@ -99,6 +99,7 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize)
         fault::install(fault_report::fault);
         fork::register(&AT_FORK);
     });
+    place::interpreter_has(host.threads.function as usize);
     slot::PARALLEL.store(host.is_parallel, core::sync::atomic::Ordering::Relaxed);
     // SAFETY: as this function's.
     let interpreter = unsafe { interpreter::note(host) };

@@ -7,6 +7,7 @@
 //! Nothing waits forever here, as a signal handler may ask for a place while its own thread is looking one up. It is
 //! told less then.
 
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError, TryLockResult};
@@ -207,6 +208,14 @@ struct Module {
     interpreter: bool,
 }
 
+/// The address of a function of the interpreter's, or 0.
+static INTERPRETER: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes known which binary is the interpreter: the one that this function is in.
+pub fn interpreter_has(function: usize) {
+    INTERPRETER.store(function, Relaxed);
+}
+
 static MODULES: RwLock<BTreeMap<usize, Arc<Module>>> = RwLock::new(BTreeMap::new());
 
 /// The binary that `address` is in. The system's answer is slow, so it is kept.
@@ -217,21 +226,12 @@ fn module_of(address: usize) -> Option<Arc<Module>> {
     }
     let (base, path) = system::module(address)?;
     let own = *OWN.get_or_init(|| system::module(capture as *const () as usize).map(|(base, _)| base));
-    let module =
-        Arc::new(Module { base, own: own == Some(base), interpreter: is_interpreter(&path.to_string_lossy()), path });
+    let interpreter = system::module(INTERPRETER.load(Relaxed)).map(|(base, _)| base);
+    let module = Arc::new(Module { base, own: own == Some(base), interpreter: interpreter == Some(base), path });
     if let Some(mut modules) = patiently(0, || MODULES.try_write()) {
         modules.insert(address, module.clone());
     }
     Some(module)
-}
-
-/// `python3.12`, `libpython3.12.so.1.0`, `python312.dll`, `Python`, `libpypy3-c.so`, but no extension's name.
-fn is_interpreter(path: &str) -> bool {
-    let name = file_name(path).to_ascii_lowercase();
-    let name = name.strip_prefix("lib").unwrap_or(&name);
-    let rest = ["python", "pypy", "graalpy"].iter().find_map(|start| name.strip_prefix(start));
-    let complete = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_alphabetic() || next == '_');
-    rest.is_some_and(complete) && !name.contains(".hpy")
 }
 
 /// What was found in the binaries.
@@ -428,14 +428,6 @@ mod tests {
         assert!(header("C:\\include\\hpy\\hpyfunc.h"));
         assert!(!header("/home/me/hpy/snippet.c"));
         assert!(!header("/home/me/snippet.h"));
-    }
-
-    #[test]
-    fn interpreters() {
-        let names = ["/usr/bin/python3.12", "libpython3.12.so.1.0", "C:\\python312.dll", "Python", "libpypy3.10-c.so"];
-        assert!(names.iter().all(|name| is_interpreter(name)));
-        let names = ["/python/mod.hpy0.so", "python_dateutil.hpy0.so", "pythonic.so", "libc.so.6", "python.hpy0.so"];
-        assert!(!names.iter().any(|name| is_interpreter(name)));
     }
 
     #[inline(never)]

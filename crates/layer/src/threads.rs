@@ -1,9 +1,12 @@
 //! What both modes ask of the interpreter about threads.
 
 /// Functions that any thread may call.
+#[derive(Clone, Copy)]
 pub struct Threads {
     /// Whether the calling thread holds the interpreter.
     pub holds_interpreter: unsafe fn() -> bool,
     /// A number for the interpreter that it holds, from 1; 0 for none.
     pub interpreter: unsafe fn() -> usize,
+    /// Some function in the interpreter's binary, which nobody calls: stacks in reports end there.
+    pub function: unsafe extern "C" fn() -> core::ffi::c_int,
 }

@@ -11,7 +11,7 @@ use pyo3_ffi::*;
 
 use crate::owned::Owned;
 
-pub const THREADS: Threads = Threads { holds_interpreter, interpreter };
+pub const THREADS: Threads = Threads { holds_interpreter, interpreter, function: Py_IsInitialized };
 
 /// The pending exception, if there is one, put aside until this is dropped.
 pub struct Pending {

@@ -33,7 +33,7 @@ use core::sync::atomic::Ordering::*;
 
 use hpy_abi::*;
 use hpy_layer::inner::InnerContext;
-use hpy_layer::{fork, names};
+use hpy_layer::{fork, names, place};
 
 pub use clock::frequency;
 pub use host::{Host, Line, Site};
@@ -57,6 +57,7 @@ pub unsafe fn context(inner: *mut HPyContext, over_layer: bool, host: &'static H
     if let Some(layer) = layers.iter().find(|layer| layer.inner == inner) {
         return layer.outer;
     }
+    place::interpreter_has(host.threads.function as usize);
     clock::start();
     fork::register(&AT_FORK);
     let mut table = record::recording(runtime::context::<Trace>(NAME, null_mut()));
