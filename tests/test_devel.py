@@ -594,6 +594,30 @@ def test_editable_installs(tmp_path, mode):
     assert run.stdout.strip() == "built for universal", run.stderr
 
 
+def test_pip_that_runs_setup_py_for_editable_installs(tmp_path):
+    """Releases before pip 25 do for projects without a pyproject.toml; newer ones say --use-pep517 of their own."""
+    folder = tmp_path / "project"
+    (folder / "package").mkdir(parents=True)
+    project = Project(folder, "newest")
+    project.write(
+        package____init___dot_py="",
+        setup_dot_cfg="[global]\nhpy_abi = universal\n",
+        setup_dot_py="""
+        from setuptools import Extension, setup
+        setup(name="project", version="1", packages=["package"], hpy_ext_modules=[Extension("package.mod", ["mod.c"])])
+        """,
+    )
+    (folder / "mod.c").write_text(C_MODULE.format(name="mod"))
+    target = tmp_path / "installed"
+    target.mkdir()
+    arguments = ["setup.py", "develop", "--no-deps", "--install-dir", str(target)]
+    project.path = [str(target)]
+    project.python(*arguments)
+    code = f"import site; site.addsitedir({str(target)!r}); import package.mod as mod; print(mod.__doc__)"
+    run = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True)
+    assert run.stdout.strip() == "built for universal", run.stderr
+
+
 # Stubs, as others see them
 
 

@@ -23,9 +23,9 @@ import setuptools.command.build
 import setuptools.command.build_ext
 import setuptools.command.install_lib
 from distutils.command.build_ext import build_ext as _distutils_build_ext
-from setuptools.errors import SetupError
+from setuptools.errors import ModuleError, SetupError
 
-from . import wheel
+from . import pyproject, wheel
 from .abitag import get_hpy_ext_suffix
 from .stub import remove_if_alone, stub
 
@@ -72,8 +72,13 @@ class HPyDevel:
         if not issubclass(build_ext, _BuildExt):
             dist.hpy_abi = getattr(dist, "hpy_abi", DEFAULT_HPY_ABI)
             dist.cmdclass["build_ext"] = type(build_ext.__name__, (_BuildExt, *_bases(build_ext)), {})
-            for name, mixin in {"build": _Build, "bdist_egg": _BdistEgg, "install_lib": _InstallLib}.items():
-                command = dist.get_command_class(name)
+            mixins = {"build": _Build, "bdist_egg": _BdistEgg, "develop": _Develop, "install_lib": _InstallLib}
+            for name, mixin in mixins.items():
+                try:
+                    command = dist.get_command_class(name)
+                except ModuleError:
+                    # Old commands leave setuptools one by one.
+                    continue
                 dist.cmdclass[name] = type(command.__name__, (mixin, command), {})
             wheel.extend_commands(dist)
         # Again at each call: setuptools may have replaced the list by that of a configuration file.
@@ -170,6 +175,23 @@ class _BdistEgg:
             suffix = get_hpy_ext_suffix(self.distribution.hpy_abi)
             ext_outputs = [name for name in ext_outputs if not name.endswith(suffix)]
         return all_outputs, ext_outputs
+
+
+class _Develop:
+    """For the command `develop`, which older releases of pip run for editable installs."""
+
+    def run(self):
+        # From setuptools 80 on it has pip build the project in an environment of its own. Where pyproject.toml does not ask for hpy to
+        # be there, setuptools would pass over hpy_ext_modules, and nothing would be built.
+        if pyproject.requires_hpy() or "PIP_NO_BUILD_ISOLATION" in os.environ:
+            super().run()
+            return
+        # pip reads it the other way round: this switches isolation off.
+        os.environ["PIP_NO_BUILD_ISOLATION"] = "0"
+        try:
+            super().run()
+        finally:
+            del os.environ["PIP_NO_BUILD_ISOLATION"]
 
 
 class _InstallLib:

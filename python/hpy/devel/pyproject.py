@@ -11,6 +11,7 @@ Each has the parameters of setuptools.Extension, with dashes or underscores.
 """
 
 import inspect
+import re
 from pathlib import Path
 
 import setuptools
@@ -52,6 +53,16 @@ def add_extensions(dist):
 
 # Before setuptools looks at the keywords of setup(), of which this is one.
 add_extensions.order = -100
+
+
+def requires_hpy():
+    """Whether the project in the current folder says that it needs hpy to be built."""
+    path = Path("pyproject.toml")
+    if not path.is_file():
+        return False
+    table = _parse(path.read_text(encoding="utf-8"), path).get("build-system", {})
+    required = table.get("requires", []) if isinstance(table, dict) else []
+    return any(re.match(r"\s*hpy\s*($|[^\w.-])", str(each), re.IGNORECASE) for each in required)
 
 
 def _parse(text, path):
