@@ -1,5 +1,6 @@
 """Modules: what a HPyModuleDef says, and how it is made a module. The texts of errors are those of HPy 0.9.0."""
 
+import importlib.util
 import sys
 import types
 
@@ -157,6 +158,18 @@ def test_loading_twice_gives_two_modules(snippet, steps):
     assert one.f is not other.f
     assert one.f.__self__ is one and other.f.__self__ is other
     assert one.f() == other.f() == 42
+
+
+@pytest.mark.abis("cpython")
+def test_functions_work_before_the_module_is_executed(snippet):
+    fresh = importlib.util.module_from_spec(
+        snippet("""
+        FUNC_NOARGS(none) { return HPy_Dup(ctx, ctx->h_None); }
+        FUNC_NOARGS(builtins) { return HPy_Dup(ctx, ctx->h_Builtins); }
+        """).__spec__
+    )
+    assert fresh.none() is None
+    assert fresh.builtins()["len"] is len
 
 
 CREATE = """

@@ -159,7 +159,10 @@ pub unsafe fn context(
         let number = number();
         let free = TWINS.find(|twin| !is_copied && twin.of == of && take_over(&twin.number, number));
         if let Some(free) = free {
-            fill(free.context.get())?;
+            if let Err(error) = fill(free.context.get()) {
+                free.number.store(GONE, Ordering::Release);
+                return Err(error);
+            }
             return Ok(free.context.get());
         }
         let made = zeroed::<Twin>(size_of::<Twin>())?;

@@ -4,7 +4,7 @@
 //! is handed on as it came. So most functions are exactly one call of CPython's; those are generated from the spec
 //! (`autogen_direct.rs`). What needs a thought of its own has a file named after its family.
 //!
-//! * [`context`] holds the table and fills in its constants.
+//! * [`table`] has the contexts, and [`context`] fills in their constants.
 //! * [`interpreters`] has what each of several interpreters in a process has of its own.
 //! * [`module`] makes CPython's module definition from an extension's.
 //! * `bridge` chooses what CPython calls for an extension's function in the universal or hybrid ABI: a `thunk`, which is a few

@@ -59,8 +59,10 @@ impl Gil {
     }
 }
 
-/// What runs before the extension's own code in the interpreter that imports it, if CPython's import system is asked to do that: from
-/// 3.13 on it calls `PyInit_NAME` in the main interpreter.
+/// Whether CPython calls `PyInit_NAME` in the main interpreter, whichever one imports.
+pub const STARTS_IN_MAIN: bool = cfg!(Py_3_13);
+
+/// What runs before the extension's own code in the interpreter that imports it.
 pub struct Start {
     /// In place of the extension's create slot, which is at [`create_slot`].
     pub create: CreateModule,

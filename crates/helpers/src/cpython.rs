@@ -25,7 +25,12 @@ pub unsafe extern "C" fn _HPyModule_Init(
     let gil = if gil_not_used == 0 { Gil::Used } else { Gil::NotUsed };
     // SAFETY: the binary's context and definition, which stay.
     unsafe {
-        match modes::warn_of_none(name).and_then(|()| module::definition(ctx, def, gil, Some(&START))) {
+        let prepared = interpreters::refuse_own_gil()
+            .and_then(|()| modes::warn_of_none(name))
+            .and_then(|()| context::fill_constants_only(ctx));
+        // Where that was for the main interpreter, the one that imports is yet to come.
+        let start = module::STARTS_IN_MAIN.then_some(&START);
+        match prepared.and_then(|()| module::definition(ctx, def, gil, start)) {
             Ok(def) => PyModuleDef_Init(def),
             Err(_) => null_mut(),
         }

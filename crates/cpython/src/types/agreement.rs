@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3_ffi::*;
 
-use super::functions::{Functions, OURS};
+use super::functions::{self, Functions, OURS};
 use super::{call, lifecycle};
 use crate::interpreters;
 use crate::raised::{PythonError, Result};
@@ -36,8 +36,10 @@ pub unsafe fn agree() -> Result<()> {
     }
     // SAFETY: as this function's.
     unsafe {
-        let first = interpreters::in_main(|| agree_here())?;
         lifecycle::learn()?;
+        // Another copy may take ours from here on, and another thread of this one may have agreed meanwhile.
+        functions::start_with(&OWN);
+        let first = interpreters::in_main(|| agree_here())?;
         OURS.store(first, Ordering::Release);
     }
     AGREED.store(true, Ordering::Release);

@@ -31,6 +31,12 @@ static NOBODYS: Functions = Functions {
     call: nobodys::call,
 };
 
+/// From now on types can be made with these functions, unless others have been agreed on.
+pub fn start_with(own: &'static Functions) {
+    let nobodys = (&raw const NOBODYS).cast_mut();
+    _ = OURS.compare_exchange(nobodys, core::ptr::from_ref(own).cast_mut(), Ordering::AcqRel, Ordering::Acquire);
+}
+
 mod nobodys {
     use core::ffi::{c_int, c_void};
 

@@ -1,12 +1,14 @@
 //! Types of extensions' own, and fields of their instances.
 //!
-//! * [`construct`] makes instances quickly, [`create`] makes a type from a spec; [`bases`] knows about bases, [`metaclass`] about the types of types.
-//! * [`definition`] is what a type points to for as long as it lives, and how a type of ours is recognised.
-//! * [`referents`] tells the collector from people who ask.
+//! * [`create`] makes a type from a spec; [`bases`] knows about bases, [`metaclass`] about the types of types.
+//! * [`instance`] makes instances, [`construct`] quickly from the arguments of a call, [`lifecycle`] is how they end, and what the garbage
+//!   collector sees of them; [`referents`] tells the collector from people who ask.
+//! * [`definition`] is what a type points to for as long as it lives, and how a type of ours is recognised; [`member`] makes its members and
+//!   getters, [`name`] keeps names.
 //! * [`special`] is for methods that Python calls by itself, such as `__iter__`.
 //! * [`shape`] says where in an object the extension's struct lies.
-//! * [`functions`] are what all types of ours have in common, [`lifecycle`] is how instances end, and what the garbage collector sees of them.
-//! * [`call`] is the call protocol.
+//! * [`functions`] are what all types of ours have in common, [`agreement`] makes several copies of this crate agree on them.
+//! * [`call`] is the call protocol, with [`arguments`].
 
 pub mod agreement;
 mod arguments;
