@@ -181,9 +181,10 @@ class _Develop:
     """For the command `develop`, which older releases of pip run for editable installs."""
 
     def run(self):
-        # From setuptools 80 on it has pip build the project in an environment of its own. Where pyproject.toml does not ask for hpy to
-        # be there, setuptools would pass over hpy_ext_modules, and nothing would be built.
-        if pyproject.requires_hpy() or "PIP_NO_BUILD_ISOLATION" in os.environ:
+        # From setuptools 80 on it has pip build the project in an environment of its own. Where the project does not say what has to be
+        # there, hpy is not: setuptools would pass over hpy_ext_modules, and nothing would be built.
+        builds_itself = hasattr(self, "install_for_development")
+        if builds_itself or pyproject.has_requirements() or "PIP_NO_BUILD_ISOLATION" in os.environ:
             super().run()
             return
         # pip reads it the other way round: this switches isolation off.

@@ -11,7 +11,6 @@ Each has the parameters of setuptools.Extension, with dashes or underscores.
 """
 
 import inspect
-import re
 from pathlib import Path
 
 import setuptools
@@ -55,14 +54,13 @@ def add_extensions(dist):
 add_extensions.order = -100
 
 
-def requires_hpy():
-    """Whether the project in the current folder says that it needs hpy to be built."""
+def has_requirements():
+    """Whether the project in the current folder says what it needs to be built."""
     path = Path("pyproject.toml")
     if not path.is_file():
         return False
-    table = _parse(path.read_text(encoding="utf-8"), path).get("build-system", {})
-    required = table.get("requires", []) if isinstance(table, dict) else []
-    return any(re.match(r"\s*hpy\s*($|[^\w.-])", str(each), re.IGNORECASE) for each in required)
+    table = _parse(path.read_text(encoding="utf-8"), path).get("build-system")
+    return isinstance(table, dict) and "requires" in table
 
 
 def _parse(text, path):
