@@ -299,6 +299,27 @@ def test_stack_traces_show_the_way_to_the_place(mod, generation):
     assert "leak_impl" in with_trace
 
 
+@pytest.mark.newer
+def test_stack_traces_end_where_the_interpreter_begins(mod, generation):
+    def depth_of_trace(calls_within_calls):
+        def call():
+            calls.append(None)
+            return mod.leak("here") if len(calls) == calls_within_calls else sorted([1], key=lambda _: call() or 0)
+
+        calls = []
+        since = _debug.new_generation()
+        call()
+        return len(repr(_debug.get_open_handles(since)[0]).splitlines())
+
+    set_handle_stack_trace_limit(200)
+    try:
+        shallow, deep = depth_of_trace(1), depth_of_trace(10)
+    finally:
+        disable_handle_stack_traces()
+    # But for the lines of Python, which have an end of their own, what calls the interpreter's first functions is left out.
+    assert 1 < shallow <= deep < shallow + 5
+
+
 # Callbacks
 
 

@@ -5,13 +5,16 @@
 //! * [`context`] gives the context that a binary is initialised with. Python's calls arrive there, through the trampolines of the
 //!   binary: `upcall` gives each call a context and handles of its own, and looks at what is left when it returns.
 //! * The functions of those contexts are in `functions`, one file for each family that needs thought; the rest is generated from the
-//!   spec's columns (`autogen_functions.rs`). `call` checks who calls and what is passed, `callers` finds the author's
-//!   line where a helper calls, `buffers` looks at what is exported.
+//!   spec's columns (`autogen_functions.rs`). `call` is a call of one, `permission` says whether it may be made, `arguments`
+//!   whether what is passed is right; `callers` finds the author's line where a helper calls, `buffers` looks at what is exported.
 //! * A handle is an index and a generation (`slot`), so anything else is recognised. `attachment` is what few of them need.
 //! * `thread` has what belongs to a thread: its calls, their contexts, its slots.
-//! * `as_struct` learns which struct is whose.
-//! * `fields` and `structs` follow HPyFields, HPyGlobals and the structs they lie in; `memory` has copies of strings that can be locked.
-//! * A misuse becomes a report (`incident`, [`report`]), with places in the source, and what happens then is up to [`policy`].
+//! * `known_types` knows the types that extensions make, `type_slots` calls their functions that have no context, `as_struct` learns which
+//!   struct is whose.
+//! * `fields` follows HPyFields and HPyGlobals, `open_buffers` what was exported; `memory` has copies of strings that can be locked.
+//! * `closed_objects` remembers what closed handles stood for, `leak` finds what is left open.
+//! * A misuse becomes a report (`incident`, [`report`]), with places in the source, and what happens then is up to [`policy`] or a
+//!   `callback`; what can't be raised at once is `deferred`.
 //! * What is kept belongs to an `interpreter`.
 //! * [`inspect`] is for the Python side.
 //!
@@ -99,7 +102,7 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize)
         fault::install(fault_report::fault);
         fork::register(&AT_FORK);
     });
-    place::interpreter_has(host.threads.function as usize);
+    place::interpreter_has((host.threads.address)());
     slot::PARALLEL.store(host.is_parallel, core::sync::atomic::Ordering::Relaxed);
     // SAFETY: as this function's.
     let interpreter = unsafe { interpreter::note(host) };

@@ -11,589 +11,543 @@ use core::mem::transmute;
 use hpy_abi::*;
 
 unsafe extern "C" fn upcall_varargs<E: Upcall>(
-    ctx: InnerContext,
-    self_: InnerHandle,
-    args: *const InnerHandle,
+    ctx: *mut HPyContext,
+    self_: HPy,
+    args: *const HPy,
     nargs: usize,
-) -> InnerHandle {
+) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let self_ = entry.argument(self_, 0);
-        let args = entry.arguments(args, nargs, InnerHandle::NULL);
+        let self_ = entry.argument(InnerHandle::of(self_), 0);
+        let args = entry.arguments(args.cast(), nargs, InnerHandle::NULL);
         let f = transmute::<HPyCFunction, HPyFunc_varargs>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), self_, args, nargs);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
 unsafe extern "C" fn upcall_keywords<E: Upcall>(
-    ctx: InnerContext,
-    self_: InnerHandle,
-    args: *const InnerHandle,
+    ctx: *mut HPyContext,
+    self_: HPy,
+    args: *const HPy,
     nargs: usize,
-    kwnames: InnerHandle,
-) -> InnerHandle {
+    kwnames: HPy,
+) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let self_ = entry.argument(self_, 0);
-        let args = entry.arguments(args, nargs, kwnames);
-        let kwnames = entry.argument(kwnames, KEYWORDS);
+        let self_ = entry.argument(InnerHandle::of(self_), 0);
+        let args = entry.arguments(args.cast(), nargs, InnerHandle::of(kwnames));
+        let kwnames = entry.argument(InnerHandle::of(kwnames), KEYWORDS);
         let f = transmute::<HPyCFunction, HPyFunc_keywords>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), self_, args, nargs, kwnames);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_noargs<E: Upcall>(ctx: InnerContext, self_: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_noargs<E: Upcall>(ctx: *mut HPyContext, self_: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let self_ = entry.argument(self_, 0);
+        let self_ = entry.argument(InnerHandle::of(self_), 0);
         let f = transmute::<HPyCFunction, HPyFunc_noargs>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), self_);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_o<E: Upcall>(ctx: InnerContext, self_: InnerHandle, arg: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_o<E: Upcall>(ctx: *mut HPyContext, self_: HPy, arg: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let self_ = entry.argument(self_, 0);
-        let arg = entry.argument(arg, 1);
+        let self_ = entry.argument(InnerHandle::of(self_), 0);
+        let arg = entry.argument(InnerHandle::of(arg), 1);
         let f = transmute::<HPyCFunction, HPyFunc_o>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), self_, arg);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_unaryfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_unaryfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_unaryfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_binaryfunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: InnerHandle,
-) -> InnerHandle {
+unsafe extern "C" fn upcall_binaryfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg1 = entry.argument(arg1, 1);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg1 = entry.argument(InnerHandle::of(arg1), 1);
         let f = transmute::<HPyCFunction, HPyFunc_binaryfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_ternaryfunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: InnerHandle,
-    arg2: InnerHandle,
-) -> InnerHandle {
+unsafe extern "C" fn upcall_ternaryfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg1 = entry.argument(arg1, 1);
-        let arg2 = entry.argument(arg2, 2);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg1 = entry.argument(InnerHandle::of(arg1), 1);
+        let arg2 = entry.argument(InnerHandle::of(arg2), 2);
         let f = transmute::<HPyCFunction, HPyFunc_ternaryfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_inquiry<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> c_int {
+unsafe extern "C" fn upcall_inquiry<E: Upcall>(ctx: *mut HPyContext, arg0: HPy) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_inquiry>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
         entry.finish_number(result, -1, 1)
     }
 }
-unsafe extern "C" fn upcall_lenfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> HPy_ssize_t {
+unsafe extern "C" fn upcall_lenfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy) -> HPy_ssize_t {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_lenfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
         entry.finish_number(result, -1, HPy_ssize_t::MAX)
     }
 }
-unsafe extern "C" fn upcall_ssizeargfunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: HPy_ssize_t,
-) -> InnerHandle {
+unsafe extern "C" fn upcall_ssizeargfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy_ssize_t) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_ssizeargfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
 unsafe extern "C" fn upcall_ssizessizeargfunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
+    ctx: *mut HPyContext,
+    arg0: HPy,
     arg1: HPy_ssize_t,
     arg2: HPy_ssize_t,
-) -> InnerHandle {
+) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_ssizessizeargfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
 unsafe extern "C" fn upcall_ssizeobjargproc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
+    ctx: *mut HPyContext,
+    arg0: HPy,
     arg1: HPy_ssize_t,
-    arg2: InnerHandle,
+    arg2: HPy,
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg2 = entry.argument(arg2, 1);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg2 = entry.argument(InnerHandle::of(arg2), 1);
         let f = transmute::<HPyCFunction, HPyFunc_ssizeobjargproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
         entry.finish_number(result, -1, 0)
     }
 }
 unsafe extern "C" fn upcall_ssizessizeobjargproc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
+    ctx: *mut HPyContext,
+    arg0: HPy,
     arg1: HPy_ssize_t,
     arg2: HPy_ssize_t,
-    arg3: InnerHandle,
+    arg3: HPy,
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg3 = entry.argument(arg3, 1);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg3 = entry.argument(InnerHandle::of(arg3), 1);
         let f = transmute::<HPyCFunction, HPyFunc_ssizessizeobjargproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2, arg3);
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn upcall_objobjargproc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: InnerHandle,
-    arg2: InnerHandle,
-) -> c_int {
+unsafe extern "C" fn upcall_objobjargproc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg1 = entry.argument(arg1, 1);
-        let arg2 = entry.argument(arg2, 2);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg1 = entry.argument(InnerHandle::of(arg1), 1);
+        let arg2 = entry.argument(InnerHandle::of(arg2), 2);
         let f = transmute::<HPyCFunction, HPyFunc_objobjargproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn upcall_freefunc<E: Upcall>(ctx: InnerContext, arg0: *mut c_void) {
+unsafe extern "C" fn upcall_freefunc<E: Upcall>(ctx: *mut HPyContext, arg0: *mut c_void) {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         let f = transmute::<HPyCFunction, HPyFunc_freefunc>(entry.function()).unwrap_unchecked();
         f(entry.context(), arg0);
         entry.finish();
     }
 }
-unsafe extern "C" fn upcall_getattrfunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: *mut c_char,
-) -> InnerHandle {
+unsafe extern "C" fn upcall_getattrfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: *mut c_char) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_getattrfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_getattrofunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: InnerHandle,
-) -> InnerHandle {
+unsafe extern "C" fn upcall_getattrofunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg1 = entry.argument(arg1, 1);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg1 = entry.argument(InnerHandle::of(arg1), 1);
         let f = transmute::<HPyCFunction, HPyFunc_getattrofunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
 unsafe extern "C" fn upcall_setattrfunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
+    ctx: *mut HPyContext,
+    arg0: HPy,
     arg1: *mut c_char,
-    arg2: InnerHandle,
+    arg2: HPy,
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg2 = entry.argument(arg2, 1);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg2 = entry.argument(InnerHandle::of(arg2), 1);
         let f = transmute::<HPyCFunction, HPyFunc_setattrfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn upcall_setattrofunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: InnerHandle,
-    arg2: InnerHandle,
-) -> c_int {
+unsafe extern "C" fn upcall_setattrofunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg1 = entry.argument(arg1, 1);
-        let arg2 = entry.argument(arg2, 2);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg1 = entry.argument(InnerHandle::of(arg1), 1);
+        let arg2 = entry.argument(InnerHandle::of(arg2), 2);
         let f = transmute::<HPyCFunction, HPyFunc_setattrofunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn upcall_reprfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_reprfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_reprfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_hashfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> HPy_hash_t {
+unsafe extern "C" fn upcall_hashfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy) -> HPy_hash_t {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_hashfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
         entry.finish_number(result, HPy_hash_t::MIN, HPy_hash_t::MAX)
     }
 }
 unsafe extern "C" fn upcall_richcmpfunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: InnerHandle,
+    ctx: *mut HPyContext,
+    arg0: HPy,
+    arg1: HPy,
     arg2: HPy_RichCmpOp,
-) -> InnerHandle {
+) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg1 = entry.argument(arg1, 1);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg1 = entry.argument(InnerHandle::of(arg1), 1);
         let f = transmute::<HPyCFunction, HPyFunc_richcmpfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_getiterfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_getiterfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_getiterfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_iternextfunc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_iternextfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_iternextfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_descrgetfunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: InnerHandle,
-    arg2: InnerHandle,
-) -> InnerHandle {
+unsafe extern "C" fn upcall_descrgetfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg1 = entry.argument(arg1, 1);
-        let arg2 = entry.argument(arg2, 2);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg1 = entry.argument(InnerHandle::of(arg1), 1);
+        let arg2 = entry.argument(InnerHandle::of(arg2), 2);
         let f = transmute::<HPyCFunction, HPyFunc_descrgetfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_descrsetfunc<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: InnerHandle,
-    arg2: InnerHandle,
-) -> c_int {
+unsafe extern "C" fn upcall_descrsetfunc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: HPy) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg1 = entry.argument(arg1, 1);
-        let arg2 = entry.argument(arg2, 2);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg1 = entry.argument(InnerHandle::of(arg1), 1);
+        let arg2 = entry.argument(InnerHandle::of(arg2), 2);
         let f = transmute::<HPyCFunction, HPyFunc_descrsetfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
         entry.finish_number(result, -1, 0)
     }
 }
 unsafe extern "C" fn upcall_initproc<E: Upcall>(
-    ctx: InnerContext,
-    self_: InnerHandle,
-    args: *const InnerHandle,
+    ctx: *mut HPyContext,
+    self_: HPy,
+    args: *const HPy,
     nargs: HPy_ssize_t,
-    kw: InnerHandle,
+    kw: HPy,
 ) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let self_ = entry.argument(self_, 0);
-        let args = entry.arguments(args, nargs.cast_unsigned(), InnerHandle::NULL);
-        let kw = entry.argument(kw, KEYWORDS);
+        let self_ = entry.argument(InnerHandle::of(self_), 0);
+        let args = entry.arguments(args.cast(), nargs.cast_unsigned(), InnerHandle::NULL);
+        let kw = entry.argument(InnerHandle::of(kw), KEYWORDS);
         let f = transmute::<HPyCFunction, HPyFunc_initproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), self_, args, nargs, kw);
         entry.finish_number(result, -1, 0)
     }
 }
 unsafe extern "C" fn upcall_newfunc<E: Upcall>(
-    ctx: InnerContext,
-    r#type: InnerHandle,
-    args: *const InnerHandle,
+    ctx: *mut HPyContext,
+    r#type: HPy,
+    args: *const HPy,
     nargs: HPy_ssize_t,
-    kw: InnerHandle,
-) -> InnerHandle {
+    kw: HPy,
+) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let r#type = entry.argument(r#type, 0);
-        let args = entry.arguments(args, nargs.cast_unsigned(), InnerHandle::NULL);
-        let kw = entry.argument(kw, KEYWORDS);
+        let r#type = entry.argument(InnerHandle::of(r#type), 0);
+        let args = entry.arguments(args.cast(), nargs.cast_unsigned(), InnerHandle::NULL);
+        let kw = entry.argument(InnerHandle::of(kw), KEYWORDS);
         let f = transmute::<HPyCFunction, HPyFunc_newfunc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), r#type, args, nargs, kw);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_getter<E: Upcall>(ctx: InnerContext, arg0: InnerHandle, arg1: *mut c_void) -> InnerHandle {
+unsafe extern "C" fn upcall_getter<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: *mut c_void) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_getter>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
-unsafe extern "C" fn upcall_setter<E: Upcall>(
-    ctx: InnerContext,
-    arg0: InnerHandle,
-    arg1: InnerHandle,
-    arg2: *mut c_void,
-) -> c_int {
+unsafe extern "C" fn upcall_setter<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy, arg2: *mut c_void) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg1 = entry.argument(arg1, 1);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg1 = entry.argument(InnerHandle::of(arg1), 1);
         let f = transmute::<HPyCFunction, HPyFunc_setter>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1, arg2);
         entry.finish_number(result, -1, 0)
     }
 }
-unsafe extern "C" fn upcall_objobjproc<E: Upcall>(ctx: InnerContext, arg0: InnerHandle, arg1: InnerHandle) -> c_int {
+unsafe extern "C" fn upcall_objobjproc<E: Upcall>(ctx: *mut HPyContext, arg0: HPy, arg1: HPy) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            stack::refuse(ctx);
+            stack::refuse(InnerContext(ctx));
             return -1;
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
-        let arg1 = entry.argument(arg1, 1);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
+        let arg1 = entry.argument(InnerHandle::of(arg1), 1);
         let f = transmute::<HPyCFunction, HPyFunc_objobjproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0, arg1);
         entry.finish_number(result, -1, 1)
     }
 }
-unsafe extern "C" fn upcall_destructor<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) {
+unsafe extern "C" fn upcall_destructor<E: Upcall>(ctx: *mut HPyContext, arg0: HPy) {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = E::begin(ctx);
-        let arg0 = entry.argument(arg0, 0);
+        let mut entry = E::begin(InnerContext(ctx));
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_destructor>(entry.function()).unwrap_unchecked();
         f(entry.context(), arg0);
         entry.finish();
     }
 }
-unsafe extern "C" fn upcall_mod_create<E: Upcall>(ctx: InnerContext, arg0: InnerHandle) -> InnerHandle {
+unsafe extern "C" fn upcall_mod_create<E: Upcall>(ctx: *mut HPyContext, arg0: HPy) -> HPy {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
         if stack::is_nearly_full() {
-            return stack::refuse(ctx);
+            return stack::refuse(InnerContext(ctx)).handle();
         }
-        let mut entry = E::begin(ctx);
+        let mut entry = E::begin(InnerContext(ctx));
         entry.enters();
-        let arg0 = entry.argument(arg0, 0);
+        let arg0 = entry.argument(InnerHandle::of(arg0), 0);
         let f = transmute::<HPyCFunction, HPyFunc_mod_create>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), arg0);
-        entry.finish_handle(result)
+        entry.finish_handle(result).handle()
     }
 }
 
@@ -602,43 +556,45 @@ pub fn upcall_of<E: Upcall>(signature: HPyFunc_Signature) -> HPyCFunction {
     // SAFETY: function pointers are cast back to what they are before they are called.
     unsafe {
         match signature {
-            HPyFunc_VARARGS => transmute::<*const (), HPyCFunction>(upcall_varargs::<E> as *const ()),
-            HPyFunc_KEYWORDS => transmute::<*const (), HPyCFunction>(upcall_keywords::<E> as *const ()),
-            HPyFunc_NOARGS => transmute::<*const (), HPyCFunction>(upcall_noargs::<E> as *const ()),
-            HPyFunc_O => transmute::<*const (), HPyCFunction>(upcall_o::<E> as *const ()),
-            HPyFunc_UNARYFUNC => transmute::<*const (), HPyCFunction>(upcall_unaryfunc::<E> as *const ()),
-            HPyFunc_BINARYFUNC => transmute::<*const (), HPyCFunction>(upcall_binaryfunc::<E> as *const ()),
-            HPyFunc_TERNARYFUNC => transmute::<*const (), HPyCFunction>(upcall_ternaryfunc::<E> as *const ()),
-            HPyFunc_INQUIRY => transmute::<*const (), HPyCFunction>(upcall_inquiry::<E> as *const ()),
-            HPyFunc_LENFUNC => transmute::<*const (), HPyCFunction>(upcall_lenfunc::<E> as *const ()),
-            HPyFunc_SSIZEARGFUNC => transmute::<*const (), HPyCFunction>(upcall_ssizeargfunc::<E> as *const ()),
+            HPyFunc_VARARGS => transmute::<HPyFunc_varargs, HPyCFunction>(Some(upcall_varargs::<E>)),
+            HPyFunc_KEYWORDS => transmute::<HPyFunc_keywords, HPyCFunction>(Some(upcall_keywords::<E>)),
+            HPyFunc_NOARGS => transmute::<HPyFunc_noargs, HPyCFunction>(Some(upcall_noargs::<E>)),
+            HPyFunc_O => transmute::<HPyFunc_o, HPyCFunction>(Some(upcall_o::<E>)),
+            HPyFunc_UNARYFUNC => transmute::<HPyFunc_unaryfunc, HPyCFunction>(Some(upcall_unaryfunc::<E>)),
+            HPyFunc_BINARYFUNC => transmute::<HPyFunc_binaryfunc, HPyCFunction>(Some(upcall_binaryfunc::<E>)),
+            HPyFunc_TERNARYFUNC => transmute::<HPyFunc_ternaryfunc, HPyCFunction>(Some(upcall_ternaryfunc::<E>)),
+            HPyFunc_INQUIRY => transmute::<HPyFunc_inquiry, HPyCFunction>(Some(upcall_inquiry::<E>)),
+            HPyFunc_LENFUNC => transmute::<HPyFunc_lenfunc, HPyCFunction>(Some(upcall_lenfunc::<E>)),
+            HPyFunc_SSIZEARGFUNC => transmute::<HPyFunc_ssizeargfunc, HPyCFunction>(Some(upcall_ssizeargfunc::<E>)),
             HPyFunc_SSIZESSIZEARGFUNC => {
-                transmute::<*const (), HPyCFunction>(upcall_ssizessizeargfunc::<E> as *const ())
+                transmute::<HPyFunc_ssizessizeargfunc, HPyCFunction>(Some(upcall_ssizessizeargfunc::<E>))
             }
-            HPyFunc_SSIZEOBJARGPROC => transmute::<*const (), HPyCFunction>(upcall_ssizeobjargproc::<E> as *const ()),
+            HPyFunc_SSIZEOBJARGPROC => {
+                transmute::<HPyFunc_ssizeobjargproc, HPyCFunction>(Some(upcall_ssizeobjargproc::<E>))
+            }
             HPyFunc_SSIZESSIZEOBJARGPROC => {
-                transmute::<*const (), HPyCFunction>(upcall_ssizessizeobjargproc::<E> as *const ())
+                transmute::<HPyFunc_ssizessizeobjargproc, HPyCFunction>(Some(upcall_ssizessizeobjargproc::<E>))
             }
-            HPyFunc_OBJOBJARGPROC => transmute::<*const (), HPyCFunction>(upcall_objobjargproc::<E> as *const ()),
-            HPyFunc_FREEFUNC => transmute::<*const (), HPyCFunction>(upcall_freefunc::<E> as *const ()),
-            HPyFunc_GETATTRFUNC => transmute::<*const (), HPyCFunction>(upcall_getattrfunc::<E> as *const ()),
-            HPyFunc_GETATTROFUNC => transmute::<*const (), HPyCFunction>(upcall_getattrofunc::<E> as *const ()),
-            HPyFunc_SETATTRFUNC => transmute::<*const (), HPyCFunction>(upcall_setattrfunc::<E> as *const ()),
-            HPyFunc_SETATTROFUNC => transmute::<*const (), HPyCFunction>(upcall_setattrofunc::<E> as *const ()),
-            HPyFunc_REPRFUNC => transmute::<*const (), HPyCFunction>(upcall_reprfunc::<E> as *const ()),
-            HPyFunc_HASHFUNC => transmute::<*const (), HPyCFunction>(upcall_hashfunc::<E> as *const ()),
-            HPyFunc_RICHCMPFUNC => transmute::<*const (), HPyCFunction>(upcall_richcmpfunc::<E> as *const ()),
-            HPyFunc_GETITERFUNC => transmute::<*const (), HPyCFunction>(upcall_getiterfunc::<E> as *const ()),
-            HPyFunc_ITERNEXTFUNC => transmute::<*const (), HPyCFunction>(upcall_iternextfunc::<E> as *const ()),
-            HPyFunc_DESCRGETFUNC => transmute::<*const (), HPyCFunction>(upcall_descrgetfunc::<E> as *const ()),
-            HPyFunc_DESCRSETFUNC => transmute::<*const (), HPyCFunction>(upcall_descrsetfunc::<E> as *const ()),
-            HPyFunc_INITPROC => transmute::<*const (), HPyCFunction>(upcall_initproc::<E> as *const ()),
-            HPyFunc_NEWFUNC => transmute::<*const (), HPyCFunction>(upcall_newfunc::<E> as *const ()),
-            HPyFunc_GETTER => transmute::<*const (), HPyCFunction>(upcall_getter::<E> as *const ()),
-            HPyFunc_SETTER => transmute::<*const (), HPyCFunction>(upcall_setter::<E> as *const ()),
-            HPyFunc_OBJOBJPROC => transmute::<*const (), HPyCFunction>(upcall_objobjproc::<E> as *const ()),
-            HPyFunc_DESTRUCTOR => transmute::<*const (), HPyCFunction>(upcall_destructor::<E> as *const ()),
-            HPyFunc_MOD_CREATE => transmute::<*const (), HPyCFunction>(upcall_mod_create::<E> as *const ()),
+            HPyFunc_OBJOBJARGPROC => transmute::<HPyFunc_objobjargproc, HPyCFunction>(Some(upcall_objobjargproc::<E>)),
+            HPyFunc_FREEFUNC => transmute::<HPyFunc_freefunc, HPyCFunction>(Some(upcall_freefunc::<E>)),
+            HPyFunc_GETATTRFUNC => transmute::<HPyFunc_getattrfunc, HPyCFunction>(Some(upcall_getattrfunc::<E>)),
+            HPyFunc_GETATTROFUNC => transmute::<HPyFunc_getattrofunc, HPyCFunction>(Some(upcall_getattrofunc::<E>)),
+            HPyFunc_SETATTRFUNC => transmute::<HPyFunc_setattrfunc, HPyCFunction>(Some(upcall_setattrfunc::<E>)),
+            HPyFunc_SETATTROFUNC => transmute::<HPyFunc_setattrofunc, HPyCFunction>(Some(upcall_setattrofunc::<E>)),
+            HPyFunc_REPRFUNC => transmute::<HPyFunc_reprfunc, HPyCFunction>(Some(upcall_reprfunc::<E>)),
+            HPyFunc_HASHFUNC => transmute::<HPyFunc_hashfunc, HPyCFunction>(Some(upcall_hashfunc::<E>)),
+            HPyFunc_RICHCMPFUNC => transmute::<HPyFunc_richcmpfunc, HPyCFunction>(Some(upcall_richcmpfunc::<E>)),
+            HPyFunc_GETITERFUNC => transmute::<HPyFunc_getiterfunc, HPyCFunction>(Some(upcall_getiterfunc::<E>)),
+            HPyFunc_ITERNEXTFUNC => transmute::<HPyFunc_iternextfunc, HPyCFunction>(Some(upcall_iternextfunc::<E>)),
+            HPyFunc_DESCRGETFUNC => transmute::<HPyFunc_descrgetfunc, HPyCFunction>(Some(upcall_descrgetfunc::<E>)),
+            HPyFunc_DESCRSETFUNC => transmute::<HPyFunc_descrsetfunc, HPyCFunction>(Some(upcall_descrsetfunc::<E>)),
+            HPyFunc_INITPROC => transmute::<HPyFunc_initproc, HPyCFunction>(Some(upcall_initproc::<E>)),
+            HPyFunc_NEWFUNC => transmute::<HPyFunc_newfunc, HPyCFunction>(Some(upcall_newfunc::<E>)),
+            HPyFunc_GETTER => transmute::<HPyFunc_getter, HPyCFunction>(Some(upcall_getter::<E>)),
+            HPyFunc_SETTER => transmute::<HPyFunc_setter, HPyCFunction>(Some(upcall_setter::<E>)),
+            HPyFunc_OBJOBJPROC => transmute::<HPyFunc_objobjproc, HPyCFunction>(Some(upcall_objobjproc::<E>)),
+            HPyFunc_DESTRUCTOR => transmute::<HPyFunc_destructor, HPyCFunction>(Some(upcall_destructor::<E>)),
+            HPyFunc_MOD_CREATE => transmute::<HPyFunc_mod_create, HPyCFunction>(Some(upcall_mod_create::<E>)),
 
             _ => None,
         }

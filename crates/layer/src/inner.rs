@@ -79,7 +79,7 @@ impl InnerContext {
     /// The constant at an index that [`constants`](crate::constants) gives.
     ///
     /// # Safety
-    /// The context is complete.
+    /// The context is complete, and the index is such a one.
     pub unsafe fn constant_at(self, index: usize) -> InnerHandle {
         // SAFETY: as this function's; the member at the index is a handle.
         unsafe { *self.0.byte_add(hpy_abi::offset_of_member(index)).cast() }

@@ -208,12 +208,12 @@ struct Module {
     interpreter: bool,
 }
 
-/// The address of a function of the interpreter's, or 0.
+/// Where the interpreter's binary starts; 0 as long as that is not known.
 static INTERPRETER: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes known which binary is the interpreter: the one that this function is in.
-pub fn interpreter_has(function: usize) {
-    INTERPRETER.store(function, Relaxed);
+/// Makes known which binary is the interpreter: the one that has this address.
+pub fn interpreter_has(address: usize) {
+    INTERPRETER.store(system::module(address).map_or(0, |(base, _)| base), Relaxed);
 }
 
 static MODULES: RwLock<BTreeMap<usize, Arc<Module>>> = RwLock::new(BTreeMap::new());
@@ -226,8 +226,8 @@ fn module_of(address: usize) -> Option<Arc<Module>> {
     }
     let (base, path) = system::module(address)?;
     let own = *OWN.get_or_init(|| system::module(capture as *const () as usize).map(|(base, _)| base));
-    let interpreter = system::module(INTERPRETER.load(Relaxed)).map(|(base, _)| base);
-    let module = Arc::new(Module { base, own: own == Some(base), interpreter: interpreter == Some(base), path });
+    let module =
+        Arc::new(Module { base, own: own == Some(base), interpreter: INTERPRETER.load(Relaxed) == base, path });
     if let Some(mut modules) = patiently(0, || MODULES.try_write()) {
         modules.insert(address, module.clone());
     }

@@ -7,6 +7,6 @@ pub struct Threads {
     pub holds_interpreter: unsafe fn() -> bool,
     /// A number for the interpreter that it holds, from 1; 0 for none.
     pub interpreter: unsafe fn() -> usize,
-    /// Some function in the interpreter's binary, which nobody calls: stacks in reports end there.
-    pub function: unsafe extern "C" fn() -> core::ffi::c_int,
+    /// Some address in the interpreter's binary: stacks in reports end there.
+    pub address: fn() -> usize,
 }

@@ -10,10 +10,10 @@ pub struct Export {
     pub address: Option<u64>,
 }
 
-/// Those of a file of this size, in bytes. Of a damaged table, those in front of the damage.
+/// Those of a file of this size, in bytes. What can't be read is left out.
 pub fn of<'data, R: ReadRef<'data>>(file: &File<'data, R>, size: usize) -> Vec<Export> {
     // A table that leads back to itself would not end.
-    let exports = file.exports().into_iter().flatten().map_while(Result::ok).take(size);
+    let exports = file.exports().into_iter().flatten().take(size).filter_map(Result::ok);
     let named = exports.filter_map(|export| {
         let NameOrOrdinal::Name(name) = export.name() else { return None };
         let address = match export.target() {

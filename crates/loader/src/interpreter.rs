@@ -11,7 +11,13 @@ use pyo3_ffi::*;
 
 use crate::owned::Owned;
 
-pub const THREADS: Threads = Threads { holds_interpreter, interpreter, function: Py_IsInitialized };
+pub const THREADS: Threads = Threads { holds_interpreter, interpreter, address };
+
+/// Of data: that of a function may be in this library, which jumps there.
+fn address() -> usize {
+    // SAFETY: gives a static string, at any time.
+    unsafe { Py_GetVersion() }.addr()
+}
 
 /// The pending exception, if there is one, put aside until this is dropped.
 pub struct Pending {

@@ -57,7 +57,7 @@ pub unsafe fn context(inner: *mut HPyContext, over_layer: bool, host: &'static H
     if let Some(layer) = layers.iter().find(|layer| layer.inner == inner) {
         return layer.outer;
     }
-    place::interpreter_has(host.threads.function as usize);
+    place::interpreter_has((host.threads.address)());
     clock::start();
     fork::register(&AT_FORK);
     let mut table = record::recording(runtime::context::<Trace>(NAME, null_mut()));
