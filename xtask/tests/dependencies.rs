@@ -1,10 +1,13 @@
 //! Who knows whom: modules within a crate, and crates.
+//!
+//! What a module names is read from its tokens, by which methods of other modules, called on a value, can't be seen. Two modules may know
+//! each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 
 type Graph = BTreeMap<String, BTreeSet<String>>;
@@ -70,6 +73,7 @@ fn paths(tokens: TokenStream, prefix: &[String], found: &mut Vec<Vec<String>>) {
         }
     };
     let mut groups = Vec::new();
+    let mut colons = 0;
     for token in tokens {
         match token {
             TokenTree::Ident(ident) => {
@@ -79,7 +83,14 @@ fn paths(tokens: TokenStream, prefix: &[String], found: &mut Vec<Vec<String>>) {
                 path.push(ident.to_string());
                 joins = false;
             }
-            TokenTree::Punct(punct) if punct.as_char() == ':' => joins = true,
+            // A single one stands between a name and its type.
+            TokenTree::Punct(punct) if punct.as_char() == ':' => {
+                joins = colons == 1;
+                colons = if punct.spacing() == Spacing::Joint { 1 } else { 0 };
+                if !joins && colons == 0 {
+                    end(&mut path);
+                }
+            }
             TokenTree::Punct(punct) if punct.as_char() == '*' && joins => {
                 path.push("*".to_string());
                 joins = false;
@@ -136,8 +147,23 @@ fn graph(folder: &Path) -> Graph {
                 paths(item.to_token_stream(), &[], &mut found);
             }
         }
+        // What the file's own `use` has made short.
+        let mut short = BTreeMap::new();
+        for item in items(file) {
+            if let syn::Item::Use(item) = item {
+                let mut used = Vec::new();
+                paths(item.tree.to_token_stream(), &[], &mut used);
+                let named =
+                    used.into_iter().map(|path| path.into_iter().filter(|part| part != "self").collect::<Vec<_>>());
+                short.extend(named.filter_map(|path| Some((path.last()?.clone(), path))));
+            }
+        }
         // Those of one name are local, or say who may see something.
         for path in found.into_iter().filter(|path| path.len() > 1) {
+            let path = match short.get(&path[0]) {
+                Some(long) if !is_rooted(&path[0]) => [&long[..], &path[1..]].concat(),
+                _ => path,
+            };
             let mut supers = path.iter().take_while(|part| *part == "super").count();
             let absolute = match path[0].as_str() {
                 "crate" => path[1..].to_vec(),
@@ -148,10 +174,7 @@ fn graph(folder: &Path) -> Graph {
                 }
                 "self" => [&own[..], &path[1..]].concat(),
                 // A module of this one's.
-                first
-                    if path.len() > 1
-                        && modules.contains_key(&[&own[..], &[first.to_string()]].concat().join("::")) =>
-                {
+                first if modules.contains_key(&[&own[..], &[first.to_string()]].concat().join("::")) => {
                     [&own[..], &path[..]].concat()
                 }
                 _ => continue,
@@ -162,8 +185,7 @@ fn graph(folder: &Path) -> Graph {
                     let all: Vec<_> = match by_name {
                         Some(made) => vec![made],
                         None if absolute[0] == "*" => reexports.iter().filter(|made| made.len() > 1).collect(),
-                        // Of what is handed on with an asterisk nothing can be told.
-                        None => Vec::new(),
+                        None => reexports.iter().filter(|made| hands_on_all(made, &modules, &absolute[0])).collect(),
                     };
                     if all.is_empty() && declares(&modules[""], &absolute[0]) {
                         known.insert(String::new());
@@ -178,6 +200,16 @@ fn graph(folder: &Path) -> Graph {
         graph.insert(name.clone(), known);
     }
     graph
+}
+
+fn is_rooted(first: &str) -> bool {
+    matches!(first, "crate" | "self" | "super")
+}
+
+/// Whether the root hands on all of a module, of which this name is one.
+fn hands_on_all(made: &[String], modules: &BTreeMap<String, PathBuf>, name: &str) -> bool {
+    let Some((last, module)) = made.split_last() else { return false };
+    last == "*" && modules.get(&module.join("::")).is_some_and(|file| declares(file, name))
 }
 
 /// Whether a file itself defines something of this name.
@@ -231,7 +263,7 @@ fn told(ring: &BTreeSet<String>, graph: &Graph) -> String {
 }
 
 #[test]
-fn modules_make_no_rings() {
+fn modules_make_no_rings_of_more_than_two() {
     let mut text = String::new();
     for folder in crates() {
         let graph = graph(&folder);
@@ -250,7 +282,8 @@ fn dependencies() -> Graph {
         let manifest: toml::Table = text.parse().unwrap();
         let mut known = BTreeSet::new();
         let mut add = |table: &toml::Table| {
-            for (name, settings) in table.get("dependencies").and_then(toml::Value::as_table).into_iter().flatten() {
+            let of = |kind| table.get(kind).and_then(toml::Value::as_table).into_iter().flatten();
+            for (name, settings) in of("dependencies").chain(of("build-dependencies")) {
                 let is_optional = settings.get("optional").and_then(toml::Value::as_bool).unwrap_or(false);
                 // What only the CPython ABI adds is another library.
                 if !is_optional {
@@ -307,10 +340,10 @@ fn rings_are_found() {
     assert_eq!(found.len(), 1);
     assert_eq!(told(&found[0], &ring), "  a knows b\n  b knows c\n  c knows a\n");
     let mut found = Vec::new();
-    let code = "use a::{b, c::{self, d}}; fn f() -> x::Y { z!(p::q) }";
+    let code = "use a::{b, c::{self, d}}; fn f(g: k::L) -> x::Y { z!(p::q) }";
     paths(code.parse().unwrap(), &[], &mut found);
     let found: BTreeSet<_> = found.iter().map(|path| path.join("::")).collect();
-    for path in ["a::b", "a::c::self", "a::c::d", "x::Y", "p::q"] {
+    for path in ["a::b", "a::c::self", "a::c::d", "k::L", "x::Y", "p::q"] {
         assert!(found.contains(path), "{path} in {found:?}");
     }
 }

@@ -38,12 +38,14 @@ static KNOWN: Mutex<Option<Calls>> = Mutex::new(None);
 #[inline(always)]
 pub fn check(call: Call, slot: &Slot, of: &'static Type) -> Option<String> {
     let pair = (call.frame.ip.load(Relaxed), core::ptr::from_ref(of).addr());
-    if call.thread.seen.has(pair) {
+    // SAFETY: a call is made on its own thread.
+    if unsafe { call.thread.seen.has(pair) } {
         return None;
     }
     let (decided, name) = look(call, slot, of, pair.0);
     if decided && name.is_none() {
-        call.thread.seen.add(pair);
+        // SAFETY: a call is made on its own thread.
+        unsafe { call.thread.seen.add(pair) };
     }
     name
 }

@@ -231,10 +231,12 @@ pub fn is_alive(slot: &Slot) -> bool {
     state.open && (stays(state) || state.kind == Kind::Constant) || is_inner(slot.inner.load(Relaxed), stays)
 }
 
+/// The parameter's name, or what stands for it.
 pub fn parameter(function: u16, position: usize) -> &'static str {
     MEMBERS.get(usize::from(function)).and_then(|function| function.params.get(position)).copied().unwrap_or("")
 }
 
+/// The name of a function of the API, by its index.
 pub fn name_of(function: u16) -> &'static str {
     MEMBERS.get(usize::from(function)).map_or("", |function| function.name)
 }

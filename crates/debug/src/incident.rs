@@ -56,8 +56,8 @@ pub struct Incident<'a> {
     function: usize,
 }
 
-/// The parameter's name, or what stands for it.
 impl Call {
+    /// A misuse in this call.
     #[cold]
     pub fn incident(self, misuse: Misuse, detail: String) -> Incident<'static> {
         Incident::in_call(&self, misuse, detail)

@@ -101,7 +101,7 @@ unsafe fn members(defines: *mut *mut HPyDef) -> Vec<usize> {
 /// The type has been made.
 ///
 /// # Safety
-/// The spec is the one it was made from, with these replacements; the inner handle is open.
+/// The spec is the extension's, and the place that of its functions in the pool, if they have one; the inner handle is open.
 pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner: InnerHandle) -> &'static Type {
     // SAFETY: as this function's.
     unsafe {

@@ -21,14 +21,18 @@ impl Seen {
         (pair.0 ^ pair.1 >> 4) % PAIRS
     }
 
+    /// # Safety
+    /// The caller is the thread whose they are.
     #[inline(always)]
-    pub fn has(&self, pair: Pair) -> bool {
-        // SAFETY: the pairs are the thread's own.
+    pub unsafe fn has(&self, pair: Pair) -> bool {
+        // SAFETY: as this function's, so nobody changes them meanwhile.
         unsafe { (&*self.0.get())[Seen::at(pair)] == pair }
     }
 
-    pub fn add(&self, pair: Pair) {
-        // SAFETY: the pairs are the thread's own.
+    /// # Safety
+    /// As [`Seen::has`].
+    pub unsafe fn add(&self, pair: Pair) {
+        // SAFETY: as this function's, so nobody looks at them meanwhile.
         unsafe { (&mut *self.0.get())[Seen::at(pair)] = pair };
     }
 }

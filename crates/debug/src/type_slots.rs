@@ -339,7 +339,7 @@ pub unsafe fn prepare(call: Call, spec: &HPyType_Spec) -> (HPyType_Spec, Option<
     }
 }
 
-/// The type has been made of a spec from [`prepare`].
+/// The type has been made of what [`prepare`] gave for this spec.
 ///
 /// # Safety
 /// As [`known_types::made`].

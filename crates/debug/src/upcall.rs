@@ -63,8 +63,8 @@ pub unsafe fn from_trampoline(
         let frame = &*(*ctx)._private.cast::<Frame>();
         let Some(layer) = frame.layer().map(Layer::here) else { return };
         let entry = match signature {
-            HPyFunc_GETBUFFERPROC => transmute::<*const (), HPyCFunction>(get_buffer as *const ()),
-            HPyFunc_RELEASEBUFFERPROC => transmute::<*const (), HPyCFunction>(release_buffer as *const ()),
+            HPyFunc_GETBUFFERPROC => transmute::<HPyFunc_getbufferproc, HPyCFunction>(Some(get_buffer)),
+            HPyFunc_RELEASEBUFFERPROC => transmute::<HPyFunc_releasebufferproc, HPyCFunction>(Some(release_buffer)),
             HPyFunc_CAPSULE_DESTRUCTOR => transmute::<HPyFunc_Capsule_Destructor, HPyCFunction>(Some(destroy_capsule)),
             // It has no context, and type_slots::traverse is what the runtime has been given.
             HPyFunc_TRAVERSEPROC | HPyFunc_DESTROYFUNC => function,
@@ -477,15 +477,11 @@ impl Upcall {
     }
 }
 
-unsafe extern "C" fn get_buffer(
-    ctx: InnerContext,
-    object: InnerHandle,
-    buffer: *mut HPy_buffer,
-    flags: c_int,
-) -> c_int {
+unsafe extern "C" fn get_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer, flags: c_int) -> c_int {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = Upcall::begin(ctx);
+        let mut entry = Upcall::begin(InnerContext(ctx));
+        let object = InnerHandle::of(object);
         let own = entry.argument(object, 0);
         let f = transmute::<HPyCFunction, HPyFunc_getbufferproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), own, buffer, flags);
@@ -511,10 +507,11 @@ unsafe extern "C" fn get_buffer(
     }
 }
 
-unsafe extern "C" fn release_buffer(ctx: InnerContext, object: InnerHandle, buffer: *mut HPy_buffer) {
+unsafe extern "C" fn release_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer) {
     // SAFETY: the inner runtime passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = Upcall::begin(ctx);
+        let mut entry = Upcall::begin(InnerContext(ctx));
+        let object = InnerHandle::of(object);
         let own = entry.argument(object, 0);
         let exporter = InnerHandle::of((*buffer).obj);
         if !open_buffers::released(entry.layer, object, &*buffer) {

@@ -12,7 +12,7 @@ use crate::thread::{self, Thread};
 
 /// Calls of one function from one place. Times are in nanoseconds.
 #[derive(Serialize, Default, Debug)]
-pub struct Upcall {
+pub struct Row {
     /// `function` for an extension's, `api` for one of the API.
     pub kind: &'static str,
     /// `wordcount.count`, `HPy_Add`
@@ -36,7 +36,7 @@ pub struct Upcall {
     #[serde(skip_serializing_if = "is_zero")]
     pub closed: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub children: Vec<Upcall>,
+    pub children: Vec<Row>,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -102,13 +102,13 @@ impl Node {
 }
 
 /// All calls of all threads, those outside of functions first.
-pub fn calls() -> Vec<Upcall> {
+pub fn calls() -> Vec<Row> {
     let roots: Vec<_> = thread::all().into_iter().flat_map(Thread::roots).collect();
     merged(&roots, &mut Names::default())
 }
 
 /// The children of some nodes, where those with the same name and place become one. The oldest first.
-fn merged(nodes: &[&'static Node], names: &mut Names) -> Vec<Upcall> {
+fn merged(nodes: &[&'static Node], names: &mut Names) -> Vec<Row> {
     let mut groups: Vec<Vec<&'static Node>> = Vec::new();
     let mut known: HashMap<(String, Option<String>, Option<Line>), usize> = HashMap::new();
     for node in nodes {
@@ -124,13 +124,13 @@ fn merged(nodes: &[&'static Node], names: &mut Names) -> Vec<Upcall> {
             groups[group].push(child);
         }
     }
-    groups.iter().filter_map(|group| Some(entry(group.first()?, group, names))).collect()
+    groups.iter().filter_map(|group| Some(row(group.first()?, group, names))).collect()
 }
 
-fn entry(first: &'static Node, group: &[&'static Node], names: &mut Names) -> Upcall {
+fn row(first: &'static Node, group: &[&'static Node], names: &mut Names) -> Row {
     let sum = |count: fn(&Node) -> u64| group.iter().map(|node| count(node)).sum::<u64>();
     let (name, place) = names.of(first);
-    Upcall {
+    Row {
         kind: first.kind(),
         name: name.to_string(),
         line: first.details.line.clone(),

@@ -43,8 +43,8 @@ pub unsafe fn ctx_CallRealFunctionFromTrampoline(
     unsafe {
         let layer = (*(*ctx)._private.cast::<Frame>()).layer.here();
         let entry = match signature {
-            HPyFunc_GETBUFFERPROC => transmute::<*const (), HPyCFunction>(get_buffer as *const ()),
-            HPyFunc_RELEASEBUFFERPROC => transmute::<*const (), HPyCFunction>(release_buffer as *const ()),
+            HPyFunc_GETBUFFERPROC => transmute::<HPyFunc_getbufferproc, HPyCFunction>(Some(get_buffer)),
+            HPyFunc_RELEASEBUFFERPROC => transmute::<HPyFunc_releasebufferproc, HPyCFunction>(Some(release_buffer)),
             // They have no context, and so call nothing.
             HPyFunc_TRAVERSEPROC | HPyFunc_DESTROYFUNC | HPyFunc_CAPSULE_DESTRUCTOR => function,
             _ => upcall_of::<Upcall>(signature),
@@ -173,10 +173,10 @@ impl upcall::Upcall for Upcall {
     }
 }
 
-unsafe extern "C" fn get_buffer(ctx: InnerContext, object: HPy, buffer: *mut HPy_buffer, flags: c_int) -> c_int {
+unsafe extern "C" fn get_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer, flags: c_int) -> c_int {
     // SAFETY: the inner context passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = Upcall::begin(ctx);
+        let mut entry = Upcall::begin(InnerContext(ctx));
         let f = transmute::<HPyCFunction, HPyFunc_getbufferproc>(entry.function()).unwrap_unchecked();
         let result = f(entry.context(), object, buffer, flags);
         if result == 0 && !(*buffer).obj.is_null() {
@@ -187,10 +187,10 @@ unsafe extern "C" fn get_buffer(ctx: InnerContext, object: HPy, buffer: *mut HPy
     }
 }
 
-unsafe extern "C" fn release_buffer(ctx: InnerContext, object: HPy, buffer: *mut HPy_buffer) {
+unsafe extern "C" fn release_buffer(ctx: *mut HPyContext, object: HPy, buffer: *mut HPy_buffer) {
     // SAFETY: the inner context passes what the signature says, of which the function is.
     unsafe {
-        let mut entry = Upcall::begin(ctx);
+        let mut entry = Upcall::begin(InnerContext(ctx));
         let f = transmute::<HPyCFunction, HPyFunc_releasebufferproc>(entry.function()).unwrap_unchecked();
         f(entry.context(), object, buffer);
         entry.finish();

@@ -116,7 +116,7 @@ fn upcalls(spec: &Spec) -> String {
             let name = signature.short_name().to_lowercase();
             writeln!(
                 arms,
-                "{} => transmute::<*const (), HPyCFunction>(upcall_{name}::<E> as *const ()),",
+                "{} => transmute::<HPyFunc_{name}, HPyCFunction>(Some(upcall_{name}::<E>)),",
                 signature.name
             )
             .unwrap();
@@ -159,7 +159,7 @@ fn entry(signature: &Signature) -> Option<String> {
     let mut position = 0;
     for (index, param) in params.iter().enumerate() {
         let name = if param.name.is_empty() { format!("arg{index}") } else { ident(&param.name) };
-        write!(declared, ", {name}: {}", inner_type(&param.ty)).unwrap();
+        write!(declared, ", {name}: {}", param.ty.to_rust()).unwrap();
         write!(passed, ", {name}").unwrap();
         if param.ty.base != "HPy" {
             continue;
@@ -167,11 +167,11 @@ fn entry(signature: &Signature) -> Option<String> {
         if param.ty.is_pointer() {
             let count = ident(&params[index + 1].name);
             let sign = if params[index + 1].ty.base == "HPy_ssize_t" { ".cast_unsigned()" } else { "" };
-            let names = if short == "keywords" { "kwnames" } else { "InnerHandle::NULL" };
-            writeln!(opened, "let {name} = entry.arguments({name}, {count}{sign}, {names});").unwrap();
+            let names = if short == "keywords" { "InnerHandle::of(kwnames)" } else { "InnerHandle::NULL" };
+            writeln!(opened, "let {name} = entry.arguments({name}.cast(), {count}{sign}, {names});").unwrap();
         } else {
             let place = if name.starts_with("kw") { "KEYWORDS".to_string() } else { position.to_string() };
-            writeln!(opened, "let {name} = entry.argument({name}, {place});").unwrap();
+            writeln!(opened, "let {name} = entry.argument(InnerHandle::of({name}), {place});").unwrap();
             position += 1;
         }
     }
@@ -182,9 +182,9 @@ fn entry(signature: &Signature) -> Option<String> {
     let (arrow, refusal, finish) = match rust_result.as_str() {
         "()" => (String::new(), String::new(), format!("{call};\nentry.finish();")),
         "HPy" => (
-            " -> InnerHandle".to_string(),
-            refuse("return stack::refuse(ctx);"),
-            format!("let result = {call};\nentry.finish_handle(result)"),
+            " -> HPy".to_string(),
+            refuse("return stack::refuse(InnerContext(ctx)).handle();"),
+            format!("let result = {call};\nentry.finish_handle(result).handle()"),
         ),
         number => {
             let bound = |index: usize, name: &str| {
@@ -192,16 +192,16 @@ fn entry(signature: &Signature) -> Option<String> {
             };
             (
                 format!(" -> {number}"),
-                refuse("stack::refuse(ctx); return -1;"),
+                refuse("stack::refuse(InnerContext(ctx)); return -1;"),
                 format!("let result = {call};\nentry.finish_number(result, {}, {})", bound(0, "MIN"), bound(1, "MAX")),
             )
         }
     };
     let enters = if refusal.is_empty() { "" } else { "entry.enters();\n" };
     Some(format!(
-        "unsafe extern \"C\" fn upcall_{short}<E: Upcall>(ctx: InnerContext{declared}){arrow} {{\n\
+        "unsafe extern \"C\" fn upcall_{short}<E: Upcall>(ctx: *mut HPyContext{declared}){arrow} {{\n\
          // SAFETY: the inner runtime passes what the signature says, of which the function is.\nunsafe {{\n\
-         {refusal}let mut entry = E::begin(ctx);\n{enters}{opened}\
+         {refusal}let mut entry = E::begin(InnerContext(ctx));\n{enters}{opened}\
          let f = transmute::<HPyCFunction, HPyFunc_{short}>(entry.function()).unwrap_unchecked();\n{finish}\n}}\n}}\n"
     ))
 }
