@@ -6,10 +6,10 @@
 
 use core::sync::atomic::Ordering::*;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use crate::call::Call;
 use crate::hash::{Map, Set};
+use crate::kept::Kept;
 use crate::known_types;
 use crate::slot::{ARGUMENT, Kind, Slot};
 use crate::types::Type;
@@ -32,7 +32,7 @@ struct Calls {
     helpers: HashMap<String, bool>,
 }
 
-static KNOWN: Mutex<Option<Calls>> = Mutex::new(None);
+static KNOWN: Kept<Calls> = Kept::new();
 
 /// Whether the struct that is asked for at the call's place is, as far as is known, that of the object. Gives its name if not.
 #[inline(always)]
@@ -52,8 +52,10 @@ pub fn check(call: Call, slot: &Slot, of: &'static Type) -> Option<String> {
 
 #[cold]
 fn look(call: Call, slot: &Slot, of: &'static Type, ip: usize) -> (bool, Option<String>) {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default();
+    KNOWN.with(|known| look_in(known, call, slot, of, ip))
+}
+
+fn look_in(known: &mut Calls, call: Call, slot: &Slot, of: &'static Type, ip: usize) -> (bool, Option<String>) {
     let asked = match known.structs.get(&ip) {
         Some(asked) => *asked,
         None => {

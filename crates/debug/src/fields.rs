@@ -4,11 +4,11 @@
 
 use core::cell::Cell;
 use core::sync::atomic::{AtomicIsize, Ordering::*};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hpy_abi::*;
 
 use crate::hash::{Map, Set};
+use crate::kept::Kept;
 
 /// Objects whose fields have been stored to, by the address of the struct.
 #[derive(Default)]
@@ -23,12 +23,7 @@ thread_local! {
     pub static LOADED_FROM: Cell<usize> = const { Cell::new(0) };
 }
 
-static KNOWN: Mutex<Option<Fields>> = Mutex::new(None);
-
-fn with<T>(use_it: impl FnOnce(&mut Fields) -> T) -> T {
-    let mut known: MutexGuard<_> = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    use_it(known.get_or_insert_default())
-}
+static KNOWN: Kept<Fields> = Kept::new();
 
 /// What lies at the address of a field or global.
 fn content(address: usize) -> isize {
@@ -41,22 +36,22 @@ fn content(address: usize) -> isize {
 pub unsafe fn list_globals(list: *mut *mut HPyGlobal) {
     // SAFETY: as this function's.
     let globals = unsafe { null_ended(list) };
-    with(|known| known.globals.extend(globals.map(|global| global.expose_provenance())));
+    KNOWN.with(|known| known.globals.extend(globals.map(|global| global.expose_provenance())));
 }
 
 pub fn is_listed(global: *const HPyGlobal) -> bool {
-    with(|known| known.globals.contains(&global.addr()))
+    KNOWN.with(|known| known.globals.contains(&global.addr()))
 }
 
 /// Whether some field or global holds this value.
 pub fn is_content(value: isize) -> bool {
-    with(|known| known.globals.iter().chain(known.owner_of.keys()).any(|address| content(*address) == value))
+    KNOWN.with(|known| known.globals.iter().chain(known.owner_of.keys()).any(|address| content(*address) == value))
 }
 
 /// A field of an object has been stored to.
 pub fn stored(owner: usize, field: *mut HPyField) {
     let field = field.expose_provenance();
-    with(|known| {
+    KNOWN.with(|known| {
         if known.owner_of.insert(field, owner) == Some(owner) {
             return;
         }
@@ -66,17 +61,19 @@ pub fn stored(owner: usize, field: *mut HPyField) {
 
 /// Whose field lies there, if it has been stored to.
 pub fn owner_of(field: usize) -> Option<usize> {
-    with(|known| known.owner_of.get(&field).copied())
+    KNOWN.with(|known| known.owner_of.get(&field).copied())
 }
 
 /// Whether one of an object's fields holds this value.
 pub fn holds(owner: usize, value: isize) -> bool {
-    with(|known| known.owners.get(&owner).is_some_and(|fields| fields.iter().any(|field| content(*field) == value)))
+    KNOWN.with(|known| {
+        known.owners.get(&owner).is_some_and(|fields| fields.iter().any(|field| content(*field) == value))
+    })
 }
 
 /// The object with a field of this content, other than `owner`.
 pub fn other_holder(owner: usize, value: isize) -> Option<usize> {
-    with(|known| {
+    KNOWN.with(|known| {
         let found = known.owner_of.iter().find(|(field, holder)| **holder != owner && content(**field) == value);
         found.map(|(_, holder)| *holder)
     })
@@ -84,7 +81,7 @@ pub fn other_holder(owner: usize, value: isize) -> Option<usize> {
 
 /// The fields of an object that are not empty.
 pub fn full(owner: usize) -> Vec<usize> {
-    with(|known| {
+    KNOWN.with(|known| {
         let fields = known.owners.get(&owner).into_iter().flatten();
         fields.copied().filter(|field| content(*field) != 0).collect()
     })
@@ -92,7 +89,7 @@ pub fn full(owner: usize) -> Vec<usize> {
 
 /// The object's struct is about to go.
 pub fn forget(owner: usize) {
-    with(|known| {
+    KNOWN.with(|known| {
         for field in known.owners.remove(&owner).unwrap_or_default() {
             if known.owner_of.get(&field) == Some(&owner) {
                 known.owner_of.remove(&field);

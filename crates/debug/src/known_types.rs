@@ -5,7 +5,6 @@ use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering::*;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
 use hpy_layer::inner::InnerHandle;
@@ -14,6 +13,7 @@ use hpy_layer::names;
 use crate::call::Call;
 use crate::closed_objects;
 use crate::hash::Map;
+use crate::kept::Kept;
 use crate::slot::{self, Kind};
 use crate::types::Type;
 
@@ -29,21 +29,16 @@ struct Types {
     live: BTreeMap<usize, &'static Type>,
 }
 
-static KNOWN: Mutex<Option<Types>> = Mutex::new(None);
-
-fn with<T>(use_it: impl FnOnce(&mut Types) -> T) -> T {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    use_it(known.get_or_insert_default())
-}
+static KNOWN: Kept<Types> = Kept::new();
 
 /// The type of the instance whose struct this is, if its fields are followed.
 pub fn of_live(data: usize) -> Option<&'static Type> {
-    with(|known| known.live.get(&data).copied())
+    KNOWN.with(|known| known.live.get(&data).copied())
 }
 
 /// The instance is gone.
 pub fn is_gone(data: usize) {
-    with(|known| known.live.remove(&data));
+    KNOWN.with(|known| known.live.remove(&data));
 }
 
 /// The HPyMember_OBJECT attributes of a type that is to be made.
@@ -53,11 +48,11 @@ pub fn is_gone(data: usize) {
 pub unsafe fn add_members(defines: *mut *mut HPyDef) {
     // SAFETY: as this function's.
     let offsets = unsafe { members(defines) };
-    with(|known| known.member_offsets.extend(offsets));
+    KNOWN.with(|known| known.member_offsets.extend(offsets));
 }
 
 pub fn is_member(offset: usize) -> bool {
-    with(|known| known.member_offsets.contains(&offset))
+    KNOWN.with(|known| known.member_offsets.contains(&offset))
 }
 
 /// Whether definitions have an HPy_tp_traverse.
@@ -126,7 +121,7 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
             place,
         };
         // Types are made from few specs, however many they are.
-        let of = with(|known| match known.types.get(&of) {
+        let of = KNOWN.with(|known| match known.types.get(&of) {
             Some(same) => *same,
             None => {
                 let of: &'static Type = Box::leak(Box::new(of));
@@ -136,7 +131,7 @@ pub unsafe fn made(call: Call, spec: &HPyType_Spec, place: Option<usize>, inner:
         });
         let host = &call.layer().host;
         let (identity, mark) = ((host.identity)(inner), (host.type_mark)(inner));
-        with(|known| known.by_identity.insert(identity, (mark, of)));
+        KNOWN.with(|known| known.by_identity.insert(identity, (mark, of)));
         closed_objects::TYPES_MADE.fetch_add(1, Relaxed);
         of
     }
@@ -190,7 +185,7 @@ unsafe fn still_known(call: Call, tp: InnerHandle) -> Option<&'static Type> {
     // SAFETY: as this function's.
     unsafe {
         let identity = (host.identity)(tp);
-        let (mark, of) = with(|known| known.by_identity.get(&identity).copied())?;
+        let (mark, of) = KNOWN.with(|known| known.by_identity.get(&identity).copied())?;
         ((host.type_mark)(tp) == mark).then_some(of)
     }
 }
@@ -271,7 +266,7 @@ pub unsafe fn of(call: Call, object: InnerHandle) -> Option<(&'static Type, usiz
 
 /// An object's struct is alive, and its fields are followed.
 pub fn is_alive(data: usize, of: &'static Type) {
-    with(|known| known.live.insert(data, of));
+    KNOWN.with(|known| known.live.insert(data, of));
 }
 
 /// Whether one of the objects that the thread has open handles to satisfies a condition on its type and struct. Slow.
@@ -295,12 +290,14 @@ pub unsafe fn any_open(call: Call, mut condition: impl FnMut(&Type, usize) -> bo
 /// Whether there is a type of this name, without the module, that has a struct and is not related to `of`.
 pub fn is_of_stranger(short_name: &str, of: &'static Type) -> bool {
     let related = |other: &Type| of.derives_from(other) || other.derives_from(of);
-    with(|known| known.types.iter().any(|other| other.short_name() == short_name && other.size > 0 && !related(other)))
+    KNOWN.with(|known| {
+        known.types.iter().any(|other| other.short_name() == short_name && other.size > 0 && !related(other))
+    })
 }
 
 /// The live struct around an address.
 pub fn around(address: usize) -> Option<usize> {
-    with(|known| {
+    KNOWN.with(|known| {
         let (start, of) = known.live.range(..=address).next_back()?;
         (address < start + of.size).then_some(*start)
     })
@@ -311,7 +308,7 @@ pub fn around(address: usize) -> Option<usize> {
 /// # Safety
 /// The struct is alive and as large as the type says.
 pub unsafe fn member_holds(of: &Type, data: usize, value: isize) -> bool {
-    let offsets: Vec<_> = with(|known| known.member_offsets.iter().copied().collect());
+    let offsets: Vec<_> = KNOWN.with(|known| known.member_offsets.iter().copied().collect());
     let is_inside = |offset: &usize| offset.checked_add(size_of::<isize>()).is_some_and(|end| end <= of.size);
     offsets.into_iter().filter(is_inside).any(|offset| {
         // SAFETY: as this function's; the offset is inside.

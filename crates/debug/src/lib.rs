@@ -45,6 +45,7 @@ mod host;
 mod incident;
 pub mod inspect;
 mod interpreter;
+mod kept;
 mod known_types;
 mod layer;
 mod leak;

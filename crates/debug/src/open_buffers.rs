@@ -1,13 +1,13 @@
 //! Buffers that have been filled and not yet released.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::HPy_buffer;
 use hpy_layer::inner::InnerHandle;
 use hpy_layer::names::Function;
 
 use crate::interpreter;
+use crate::kept::Kept;
 use crate::layer::Layer;
 use crate::thread::Thread;
 
@@ -30,16 +30,11 @@ struct Open {
     fillers: HashSet<usize>,
 }
 
-static KNOWN: Mutex<Option<Open>> = Mutex::new(None);
-
-fn with<T>(use_it: impl FnOnce(&mut Open) -> T) -> T {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    use_it(known.get_or_insert_default())
-}
+static KNOWN: Kept<Open> = Kept::new();
 
 /// A type with this HPy_bf_getbuffer function wants to know when a buffer is released.
 pub fn are_released(filler: usize) {
-    with(|known| known.fillers.insert(filler));
+    KNOWN.with(|known| known.fillers.insert(filler));
 }
 
 /// A buffer has been filled.
@@ -47,7 +42,7 @@ pub unsafe fn opened(layer: &Layer, object: InnerHandle, buffer: &HPy_buffer, by
     // SAFETY: the object is alive.
     let object = unsafe { (layer.host.identity)(object) };
     let (memory, internal) = (buffer.buf.addr(), buffer.internal.addr());
-    with(|known| {
+    KNOWN.with(|known| {
         if known.fillers.contains(&by.address) {
             let order = Thread::here().next_order();
             known.buffers.push(Buffer { object, memory, internal, order, by, interpreter: layer.interpreter });
@@ -60,7 +55,7 @@ pub unsafe fn released(layer: &Layer, object: InnerHandle, buffer: &HPy_buffer) 
     // SAFETY: the object is alive.
     let object = unsafe { (layer.host.identity)(object) };
     let (memory, internal) = (buffer.buf.addr(), buffer.internal.addr());
-    with(|known| {
+    KNOWN.with(|known| {
         let same = |open: &Buffer| (open.object, open.memory, open.internal) == (object, memory, internal);
         let position = known.buffers.iter().rposition(same);
         if let Some(position) = position {
@@ -73,7 +68,7 @@ pub unsafe fn released(layer: &Layer, object: InnerHandle, buffer: &HPy_buffer) 
 /// Buffers of this interpreter that were filled since, and have not been released.
 pub fn since(since: u64) -> Vec<Buffer> {
     let here = interpreter::here();
-    with(|known| {
+    KNOWN.with(|known| {
         let open = known.buffers.iter().filter(|buffer| buffer.order >= since && buffer.interpreter == here);
         open.cloned().collect()
     })

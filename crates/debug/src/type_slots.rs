@@ -6,7 +6,6 @@ use core::mem::transmute;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
 
 use hpy_abi::*;
 use hpy_layer::inner::InnerHandle;
@@ -15,6 +14,7 @@ use hpy_layer::{names, place};
 use crate::autogen_misuses::Misuse;
 use crate::call::Call;
 use crate::incident::Incident;
+use crate::kept::Kept;
 use crate::layer::Layer;
 use crate::thread::{FORBIDDEN, TRAVERSING, Thread};
 use crate::types::Type;
@@ -31,12 +31,7 @@ struct Replaced {
     places: HashMap<[usize; 2], usize>,
 }
 
-static KNOWN: Mutex<Option<Replaced>> = Mutex::new(None);
-
-fn with<T>(use_it: impl FnOnce(&mut Replaced) -> T) -> T {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    use_it(known.get_or_insert_default())
-}
+static KNOWN: Kept<Replaced> = Kept::new();
 
 /// Runs a function of an extension that may call nothing of the API.
 pub fn forbidding<T>(thread: &Thread, function: usize, run: impl FnOnce() -> T) -> T {
@@ -241,7 +236,7 @@ fn no_field(of: &'static Type, function: usize, offset: usize, value: isize) {
 
 fn tell_once(of: &'static Type, function: usize, offset: usize, misuse: Misuse, detail: impl FnOnce() -> String) {
     let key = (core::ptr::from_ref(of).addr(), offset << 8 | misuse as usize);
-    if !with(|known| known.told.insert(key)) {
+    if !KNOWN.with(|known| known.told.insert(key)) {
         return;
     }
     let Some(layer) = Layer::current() else { return };
@@ -301,11 +296,11 @@ pub unsafe fn prepare(call: Call, spec: &HPyType_Spec) -> (HPyType_Spec, Option<
         content.extend(functions);
         // A spec that is used again gets the same replacement, so that the runtime recognises it.
         let key = (spec.defines.addr(), content);
-        if let Some((place, defines)) = with(|known| known.replaced.get(&key).copied()) {
+        if let Some((place, defines)) = KNOWN.with(|known| known.replaced.get(&key).copied()) {
             copy.defines = core::ptr::with_exposed_provenance_mut(defines);
             return (copy, Some(place));
         }
-        let place = with(|known| {
+        let place = KNOWN.with(|known| {
             let next = known.places.len();
             *known.places.entry(functions).or_insert(next)
         });
@@ -334,7 +329,7 @@ pub unsafe fn prepare(call: Call, spec: &HPyType_Spec) -> (HPyType_Spec, Option<
         }
         defines.push(core::ptr::null_mut());
         copy.defines = Box::leak(defines.into_boxed_slice()).as_mut_ptr();
-        with(|known| known.replaced.insert(key, (place, copy.defines.expose_provenance())));
+        KNOWN.with(|known| known.replaced.insert(key, (place, copy.defines.expose_provenance())));
         (copy, Some(place))
     }
 }
