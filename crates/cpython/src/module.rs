@@ -255,13 +255,15 @@ unsafe fn slots(defines: &[*mut HPyDef], gil: Gil, start: Option<&Start>) -> Res
     match start {
         Some(start) if creates => {
             slots.push(PyModuleDef_Slot { slot: Py_mod_create, value: start.create as *mut c_void })?;
-            own = Array::new();
         }
-        Some(start) => slots.push(PyModuleDef_Slot { slot: Py_mod_exec, value: start.exec as *mut c_void })?,
-        None => (),
-    }
-    for &slot in own.as_slice() {
-        slots.push(slot)?;
+        start => {
+            if let Some(start) = start {
+                slots.push(PyModuleDef_Slot { slot: Py_mod_exec, value: start.exec as *mut c_void })?;
+            }
+            for &slot in own.as_slice() {
+                slots.push(slot)?;
+            }
+        }
     }
     gil.add_to(&mut slots)?;
     slots.push(PyModuleDef_Slot { slot: 0, value: null_mut() })?;

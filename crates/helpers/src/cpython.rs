@@ -25,9 +25,7 @@ pub unsafe extern "C" fn _HPyModule_Init(
     let gil = if gil_not_used == 0 { Gil::Used } else { Gil::NotUsed };
     // SAFETY: the binary's context and definition, which stay.
     unsafe {
-        let prepared = interpreters::refuse_own_gil()
-            .and_then(|()| modes::warn_of_none(name))
-            .and_then(|()| context::fill_constants_only(ctx));
+        let prepared = ready(ctx).and_then(|()| modes::warn_of_none(name));
         // Where that was for the main interpreter, the one that imports is yet to come.
         let start = module::STARTS_IN_MAIN.then_some(&START);
         match prepared.and_then(|()| module::definition(ctx, def, gil, start)) {
@@ -42,7 +40,7 @@ static START: Start = Start { create: start_create, exec: start_exec };
 unsafe extern "C" fn start_create(spec: *mut PyObject, def: *mut PyModuleDef) -> *mut PyObject {
     // SAFETY: CPython passes the definition that it got from us; the slot's function is called as CPython would.
     unsafe {
-        match (start(def), module::create_slot(def)) {
+        match (ready(module::context_of(def)), module::create_slot(def)) {
             (Ok(()), Some(create)) => create(spec, def),
             _ => null_mut(),
         }
@@ -51,18 +49,13 @@ unsafe extern "C" fn start_create(spec: *mut PyObject, def: *mut PyModuleDef) ->
 
 unsafe extern "C" fn start_exec(module: *mut PyObject) -> c_int {
     // SAFETY: CPython passes a module that it made from our definition.
-    unsafe {
-        match start(PyModule_GetDef(module)) {
-            Ok(()) => 0,
-            Err(_) => -1,
-        }
-    }
+    unsafe { ready(module::context_of(PyModule_GetDef(module))).map_or(-1, |()| 0) }
 }
 
 /// Readies the binary's context for the current interpreter.
-unsafe fn start(def: *mut PyModuleDef) -> Result<()> {
-    // SAFETY: the caller's definition, from [`module::definition`].
-    unsafe { interpreters::refuse_own_gil().and_then(|()| context::fill_constants_only(module::context_of(def))) }
+unsafe fn ready(ctx: *mut HPyContext) -> Result<()> {
+    // SAFETY: the caller's context stays, and it holds the interpreter.
+    unsafe { interpreters::refuse_own_gil().and_then(|()| context::fill_constants_only(ctx)) }
 }
 
 /// What a create slot returned, unless it is a plain module.
