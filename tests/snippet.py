@@ -91,7 +91,8 @@ def tools(abi):
     linked = list(map(str, devel.get_static_libs(abi) or devel.get_extra_sources()))
 
     digest = hashlib.sha256()
-    digest.update(subprocess.run([*command, "--version"], check=True, capture_output=True).stdout)
+    version = subprocess.run([*command, "--version"], check=True, capture_output=True).stdout
+    digest.update(version)
     digest.update(repr([command, *flags]).encode())
     for folder in devel.get_extra_include_dirs():
         for header in sorted(Path(folder).rglob("*.h")):
@@ -105,7 +106,9 @@ def tools(abi):
         digest.update(repr([sys.version, include_dirs]).encode())
     flags += [f"-I{folder}" for folder in include_dirs]
     header = Path(devel.get_extra_include_dirs()[0], "hpy.h")
-    precompiled = precompile(header, [*command, *flags], CACHE / f"headers-{abi}-{digest.hexdigest()[:16]}")
+    # Other compilers look for such a file only if it is named to them.
+    can_find = b"Free Software Foundation" in version
+    precompiled = precompile(header, [*command, *flags], CACHE / f"headers-{abi}-{digest.hexdigest()[:16]}") if can_find else []
     return [*command, *precompiled, *flags], linked, digest.hexdigest()
 
 
@@ -113,10 +116,6 @@ def precompile(header, command, folder):
     """Has the compiler read a header once, into this folder. Returns the flags to find it there; those who can't do without."""
     made = folder / f"{header.name}.gch"
     if not made.exists():
-        version = subprocess.run([command[0], "--version"], capture_output=True, encoding="utf-8", errors="replace").stdout
-        # Other compilers look for such a file only if it is named to them.
-        if "Free Software Foundation" not in version:
-            return []
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as own:
             new = Path(own, made.name)

@@ -28,9 +28,12 @@ fn name_of(folder: &Path) -> String {
     folder.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// All files of a crate by their modules, such as `types::create`; the root's name is empty.
-fn modules(source: &Path) -> BTreeMap<String, PathBuf> {
-    fn add(folder: &Path, prefix: &[String], found: &mut BTreeMap<String, PathBuf>) {
+/// The items of each module, without its tests.
+type Modules = BTreeMap<String, Vec<syn::Item>>;
+
+/// All modules of a crate by their names, such as `types::create`; the root's is empty.
+fn modules(source: &Path) -> Modules {
+    fn add(folder: &Path, prefix: &[String], found: &mut Modules) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -41,7 +44,7 @@ fn modules(source: &Path) -> BTreeMap<String, PathBuf> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let is_folder_s_own = matches!(stem.as_str(), "mod" | "lib" | "main");
                 name.extend((!is_folder_s_own).then_some(stem));
-                found.insert(name.join("::"), path);
+                found.insert(name.join("::"), items(&path));
             }
         }
     }
@@ -117,9 +120,9 @@ fn paths(tokens: TokenStream, prefix: &[String], found: &mut Vec<Vec<String>>) {
 }
 
 /// What a crate's root has from its modules: the name, or `*` and the module's name, with the module's path.
-fn reexports(root: &Path) -> Vec<Vec<String>> {
+fn reexports(root: &[syn::Item]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
-    for item in items(root) {
+    for item in root {
         if let syn::Item::Use(item) = item
             && !matches!(item.vis, syn::Visibility::Inherited)
         {
@@ -137,25 +140,24 @@ fn graph(folder: &Path) -> Graph {
         (0..=path.len()).rev().map(|length| path[..length].join("::")).find(|name| modules.contains_key(name))
     };
     let mut graph = Graph::new();
-    for (name, file) in &modules {
+    for (name, items) in &modules {
         let own: Vec<String> = if name.is_empty() { Vec::new() } else { name.split("::").map(String::from).collect() };
         let mut known = BTreeSet::new();
         let mut found = Vec::new();
-        for item in items(file) {
-            let is_handed_on = matches!(&item, syn::Item::Use(item) if !matches!(item.vis, syn::Visibility::Inherited));
+        // What the file's own `use` has made short.
+        let mut short = BTreeMap::new();
+        for item in items {
+            let is_handed_on = matches!(item, syn::Item::Use(item) if !matches!(item.vis, syn::Visibility::Inherited));
             if !(name.is_empty() && is_handed_on) {
                 paths(item.to_token_stream(), &[], &mut found);
             }
-        }
-        // What the file's own `use` has made short.
-        let mut short = BTreeMap::new();
-        for item in items(file) {
             if let syn::Item::Use(item) = item {
                 let mut used = Vec::new();
                 paths(item.tree.to_token_stream(), &[], &mut used);
-                let named =
-                    used.into_iter().map(|path| path.into_iter().filter(|part| part != "self").collect::<Vec<_>>());
-                short.extend(named.filter_map(|path| Some((path.last()?.clone(), path))));
+                for mut path in used {
+                    path.pop_if(|last| last == "self");
+                    short.extend(path.last().cloned().map(|last| (last, path)));
+                }
             }
         }
         // Those of one name are local, or say who may see something.
@@ -207,14 +209,14 @@ fn is_rooted(first: &str) -> bool {
 }
 
 /// Whether the root hands on all of a module, of which this name is one.
-fn hands_on_all(made: &[String], modules: &BTreeMap<String, PathBuf>, name: &str) -> bool {
+fn hands_on_all(made: &[String], modules: &Modules, name: &str) -> bool {
     let Some((last, module)) = made.split_last() else { return false };
-    last == "*" && modules.get(&module.join("::")).is_some_and(|file| declares(file, name))
+    last == "*" && modules.get(&module.join("::")).is_some_and(|items| declares(items, name))
 }
 
-/// Whether a file itself defines something of this name.
-fn declares(file: &Path, name: &str) -> bool {
-    items(file).iter().any(|item| match item {
+/// Whether a module itself defines something of this name.
+fn declares(items: &[syn::Item], name: &str) -> bool {
+    items.iter().any(|item| match item {
         syn::Item::Const(item) => item.ident == name,
         syn::Item::Enum(item) => item.ident == name,
         syn::Item::Fn(item) => item.sig.ident == name,
