@@ -31,11 +31,12 @@ class Port:
         return PORTS / self.name / "README.md"
 
 
-def build(port, folder, python, *options, **environment):
-    """Builds a copy of a package in a folder, which it gives."""
+def build(port, folder, python, *options, inside=".", **environment):
+    """Builds a copy of a port in a folder: the package there, or one that lies inside. Gives the package's folder."""
     print(f"  building {folder.name}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(port, folder, ignore=shutil.ignore_patterns("build", "*.egg-info", "*.so"))
+    folder = folder / inside
     script = ["setup.py"] if (folder / "setup.py").exists() else ["-c", "import setuptools; setuptools.setup()"]
     command = [python, *script, "--quiet", *options, "build_ext", "--inplace"]
     run = subprocess.run(

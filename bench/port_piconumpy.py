@@ -48,7 +48,7 @@ OPERATIONS = [
 def modules(options):
     # For the operation that is a simulation.
     sys.path.insert(0, str(FOLDER / "bench"))
-    twin = build(FOLDER / "twin", options.folder / "piconumpy-capi", sys.executable)
+    twin = build(FOLDER, options.folder / "piconumpy-capi", sys.executable, inside="twin")
     universal = build(FOLDER, options.shared / "piconumpy", options.universal_python, "--hpy-abi=universal")
     found = {
         "capi": load("capi", twin, name="piconumpy_capi"),

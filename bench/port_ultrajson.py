@@ -31,8 +31,9 @@ def operations():
 def modules(options):
     source = {"UJSON_SOURCE": str(library.fetch(options.shared / "ujson-source"))}
     shared = options.shared / "ultrajson"
+    original = build(FOLDER, options.folder / "ultrajson-capi", sys.executable, inside="twin", **source)
     found = {
-        "capi": load("capi", build_original(options.folder / "ultrajson-capi", source), name="ujson"),
+        "capi": load("capi", original, name="ujson"),
         "universal": load(
             "universal", build(FOLDER, shared, options.universal_python, "--hpy-abi=universal", **source), name="ujson"
         ),
@@ -45,12 +46,6 @@ def modules(options):
         found["newest"] = newest
     found["json"] = json
     return found
-
-
-def build_original(folder, source):
-    # It looks for library.py above its own folder.
-    build(FOLDER, folder, sys.executable, "--hpy-abi=universal", **source)
-    return build(FOLDER / "twin", folder / "twin", sys.executable, **source)
 
 
 PORT = Port(

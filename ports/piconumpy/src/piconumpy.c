@@ -1,18 +1,17 @@
 /* A minimal numpy: one-dimensional arrays of doubles.
 
-   twin/piconumpy_capi.c does the same with the C API of CPython, function by function. */
+   twin/piconumpy_capi.c does the same with the C API of CPython, function by function. doubles.h has what is the same in both. */
 
 /* Without a GIL: memory and size of an array stay as they were made. Threads that write to one place of it leave one of their
    numbers there. */
 #define HPY_MOD_GIL_NOT_USED
 #include <hpy.h>
+#include "doubles.h"
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct {
-    double *data;
-    HPy_ssize_t size;
+    Doubles items;
 } Array;
 HPyType_HELPERS(Array)
 
@@ -24,13 +23,10 @@ static HPy make(HPyContext *ctx, HPy type, HPy_ssize_t size, Array **array)
     HPy h = HPy_New(ctx, type, array);
     if (HPy_IsNull(h))
         return HPy_NULL;
-    if ((size_t)size <= (size_t)-1 / 2 / sizeof(double))
-        (*array)->data = (double *)malloc(size ? (size_t)size * sizeof(double) : 1);
-    if ((*array)->data == NULL) {
+    if (!doubles_allocate(&(*array)->items, size)) {
         HPy_Close(ctx, h);
         return HPyErr_NoMemory(ctx);
     }
-    (*array)->size = size;
     return h;
 }
 
@@ -64,7 +60,7 @@ static HPy Array_new_impl(HPyContext *ctx, HPy cls, const HPy *args, HPy_ssize_t
         return HPy_NULL;
     for (HPy_ssize_t i = 0; i < size; i++) {
         HPy item = HPy_GetItem_i(ctx, args[0], i);
-        int failed = HPy_IsNull(item) || to_double(ctx, item, &array->data[i]) < 0;
+        int failed = HPy_IsNull(item) || to_double(ctx, item, &array->items.data[i]) < 0;
         HPy_Close(ctx, item);
         if (failed) {
             HPy_Close(ctx, h);
@@ -77,7 +73,7 @@ static HPy Array_new_impl(HPyContext *ctx, HPy cls, const HPy *args, HPy_ssize_t
 HPyDef_SLOT(Array_destroy, HPy_tp_destroy)
 static void Array_destroy_impl(void *data)
 {
-    free(((Array *)data)->data);
+    free(((Array *)data)->items.data);
 }
 
 static HPy make_of_size(HPyContext *ctx, HPy arg, Array **array)
@@ -106,18 +102,11 @@ static HPy zeros_impl(HPyContext *ctx, HPy self, HPy arg)
     Array *array;
     HPy h = make_of_size(ctx, arg, &array);
     if (!HPy_IsNull(h))
-        memset(array->data, 0, (size_t)array->size * sizeof(double));
+        doubles_set_zero(&array->items);
     return h;
 }
 
 /* ---- Arithmetic ---- */
-
-/* What stands on a side of an operator: an array, or a number. */
-typedef struct {
-    const double *data;
-    HPy_ssize_t size;
-    double number;
-} Operand;
 
 /* 1 if it can be used, 0 if others may know better, -1 after an exception. `type` is that of arrays. */
 static int get_operand(HPyContext *ctx, HPy type, HPy h, Operand *operand)
@@ -125,26 +114,14 @@ static int get_operand(HPyContext *ctx, HPy type, HPy h, Operand *operand)
     *operand = (Operand){ NULL, 0, 0.0 };
     if (HPy_TypeCheck(ctx, h, type)) {
         Array *array = Array_AsStruct(ctx, h);
-        operand->data = array->data;
-        operand->size = array->size;
+        operand->data = array->items.data;
+        operand->size = array->items.size;
         return 1;
     }
     if (!HPyNumber_Check(ctx, h))
         return 0;
     return to_double(ctx, h, &operand->number) < 0 ? -1 : 1;
 }
-
-/* One loop for each way to pair arrays and numbers. */
-#define CALCULATE(OPERATOR)                             \
-    if (a && b)                                         \
-        for (HPy_ssize_t i = 0; i < size; i++)          \
-            to[i] = a[i] OPERATOR b[i];                 \
-    else if (a)                                         \
-        for (HPy_ssize_t i = 0; i < size; i++)          \
-            to[i] = a[i] OPERATOR y;                    \
-    else                                                \
-        for (HPy_ssize_t i = 0; i < size; i++)          \
-            to[i] = x OPERATOR b[i];
 
 static HPy calculate_with_type(HPyContext *ctx, HPy type, HPy h_left, HPy h_right, char what)
 {
@@ -154,22 +131,14 @@ static HPy calculate_with_type(HPyContext *ctx, HPy type, HPy h_left, HPy h_righ
         usable = get_operand(ctx, type, h_right, &right);
     if (usable <= 0)
         return usable < 0 ? HPy_NULL : HPy_Dup(ctx, ctx->h_NotImplemented);
-    if (left.data && right.data && left.size != right.size)
+    if (left.data && !operand_fits(&right, left.size))
         return HPyErr_Format(ctx, ctx->h_ValueError, "arrays of different sizes: %zd and %zd", left.size, right.size);
     HPy_ssize_t size = left.data ? left.size : right.size;
     Array *result;
     HPy h = make(ctx, type, size, &result);
     if (HPy_IsNull(h))
         return HPy_NULL;
-    const double *restrict a = left.data, *restrict b = right.data;
-    const double x = left.number, y = right.number;
-    double *restrict to = result->data;
-    switch (what) {
-    case '+': CALCULATE(+) break;
-    case '-': CALCULATE(-) break;
-    case '*': CALCULATE(*) break;
-    default: CALCULATE(/) break;
-    }
+    doubles_calculate(&result->items, &left, &right, what);
     return h;
 }
 
@@ -223,15 +192,9 @@ static HPy map(HPyContext *ctx, HPy arg, double (*function)(double))
     else if (operand.data == NULL)
         h = HPyFloat_FromDouble(ctx, function(operand.number));
     else if (!HPy_IsNull(h = make(ctx, type, operand.size, &to)))
-        for (HPy_ssize_t i = 0; i < operand.size; i++)
-            to->data[i] = function(operand.data[i]);
+        doubles_map(to->items.data, operand.data, operand.size, function);
     HPy_Close(ctx, type);
     return h;
-}
-
-static double negated(double value)
-{
-    return -value;
 }
 
 HPyDef_SLOT(Array_negative, HPy_nb_negative)
@@ -265,9 +228,9 @@ static HPy py_exp_impl(HPyContext *ctx, HPy self, HPy arg)
 
 static HPy item(HPyContext *ctx, const Array *array, HPy_ssize_t index)
 {
-    if (index < 0 || index >= array->size)
+    if (!doubles_has_index(&array->items, index))
         return HPyErr_SetString(ctx, ctx->h_IndexError, "array index out of range");
-    return HPyFloat_FromDouble(ctx, array->data[index]);
+    return HPyFloat_FromDouble(ctx, array->items.data[index]);
 }
 
 /* Counts from the end if it is negative. 1 for an index, 0 for a slice, -1 after an exception. */
@@ -287,14 +250,14 @@ static int get_index(HPyContext *ctx, const Array *array, HPy key, HPy_ssize_t *
     if (*index == -1 && HPyErr_Occurred(ctx))
         return -1;
     if (*index < 0)
-        *index += array->size;
+        *index += array->items.size;
     return 1;
 }
 
 HPyDef_SLOT(Array_length, HPy_sq_length)
 static HPy_ssize_t Array_length_impl(HPyContext *ctx, HPy self)
 {
-    return Array_AsStruct(ctx, self)->size;
+    return Array_AsStruct(ctx, self)->items.size;
 }
 
 HPyDef_SLOT(Array_item, HPy_sq_item)
@@ -313,11 +276,10 @@ static HPy Array_subscript_impl(HPyContext *ctx, HPy self, HPy key)
         return is_index < 0 ? HPy_NULL : item(ctx, array, index);
     if (HPySlice_Unpack(ctx, key, &start, &stop, &step) < 0)
         return HPy_NULL;
-    HPy_ssize_t size = HPySlice_AdjustIndices(ctx, array->size, &start, &stop, step);
+    HPy_ssize_t size = HPySlice_AdjustIndices(ctx, array->items.size, &start, &stop, step);
     HPy h = make_of_global_type(ctx, size, &part);
     if (!HPy_IsNull(h))
-        for (HPy_ssize_t i = 0; i < size; i++)
-            part->data[i] = array->data[start + i * step];
+        doubles_get_slice(&array->items, start, step, size, part->items.data);
     return h;
 }
 
@@ -335,17 +297,17 @@ static int Array_ass_subscript_impl(HPyContext *ctx, HPy self, HPy key, HPy valu
         double number;
         if (is_index < 0 || to_double(ctx, value, &number) < 0)
             return -1;
-        if (index < 0 || index >= array->size) {
+        if (!doubles_has_index(&array->items, index)) {
             HPyErr_SetString(ctx, ctx->h_IndexError, "array index out of range");
             return -1;
         }
-        array->data[index] = number;
+        array->items.data[index] = number;
         return 0;
     }
     Operand operand;
     if (HPySlice_Unpack(ctx, key, &start, &stop, &step) < 0)
         return -1;
-    HPy_ssize_t size = HPySlice_AdjustIndices(ctx, array->size, &start, &stop, step);
+    HPy_ssize_t size = HPySlice_AdjustIndices(ctx, array->items.size, &start, &stop, step);
     HPy type = HPyGlobal_Load(ctx, array_type);
     int usable = get_operand(ctx, type, value, &operand);
     HPy_Close(ctx, type);
@@ -353,25 +315,14 @@ static int Array_ass_subscript_impl(HPyContext *ctx, HPy self, HPy key, HPy valu
         HPyErr_SetString(ctx, ctx->h_TypeError, "a slice is assigned an array or a number");
     if (usable <= 0)
         return -1;
-    if (operand.data && operand.size != size) {
+    if (!operand_fits(&operand, size)) {
         HPyErr_Format(ctx, ctx->h_ValueError, "%zd items can not be assigned to a slice of %zd", operand.size, size);
         return -1;
     }
-    /* The array may be assigned to a part of itself. */
-    const double *from = operand.data;
-    double *copy = NULL;
-    if (from == array->data) {
-        copy = (double *)malloc((size_t)size * sizeof(double) + 1);
-        if (copy == NULL) {
-            HPyErr_NoMemory(ctx);
-            return -1;
-        }
-        memcpy(copy, from, (size_t)size * sizeof(double));
-        from = copy;
+    if (!doubles_set_slice(&array->items, start, step, size, &operand)) {
+        HPyErr_NoMemory(ctx);
+        return -1;
     }
-    for (HPy_ssize_t i = 0; i < size; i++)
-        array->data[start + i * step] = from ? from[i] : operand.number;
-    free(copy);
     return 0;
 }
 
@@ -381,21 +332,18 @@ HPyDef_METH(Array_mean, "mean", HPyFunc_NOARGS, .doc = "mean($self, /)\n--\n\nRe
 static HPy Array_mean_impl(HPyContext *ctx, HPy self)
 {
     Array *array = Array_AsStruct(ctx, self);
-    double sum = 0;
-    if (array->size == 0)
+    if (array->items.size == 0)
         return HPyErr_SetString(ctx, ctx->h_ValueError, "an empty array has no mean");
-    for (HPy_ssize_t i = 0; i < array->size; i++)
-        sum += array->data[i];
-    return HPyFloat_FromDouble(ctx, sum / (double)array->size);
+    return HPyFloat_FromDouble(ctx, doubles_mean(&array->items));
 }
 
 HPyDef_METH(Array_tolist, "tolist", HPyFunc_NOARGS, .doc = "tolist($self, /)\n--\n\nReturn a list of the items.")
 static HPy Array_tolist_impl(HPyContext *ctx, HPy self)
 {
     Array *array = Array_AsStruct(ctx, self);
-    HPyListBuilder builder = HPyListBuilder_New(ctx, array->size);
-    for (HPy_ssize_t i = 0; i < array->size; i++) {
-        HPy number = HPyFloat_FromDouble(ctx, array->data[i]);
+    HPyListBuilder builder = HPyListBuilder_New(ctx, array->items.size);
+    for (HPy_ssize_t i = 0; i < array->items.size; i++) {
+        HPy number = HPyFloat_FromDouble(ctx, array->items.data[i]);
         if (HPy_IsNull(number)) {
             HPyListBuilder_Cancel(ctx, builder);
             return HPy_NULL;
@@ -425,13 +373,13 @@ static int Array_getbuffer_impl(HPyContext *ctx, HPy self, HPy_buffer *buffer, i
     (void)flags;
     Array *array = Array_AsStruct(ctx, self);
     *buffer = (HPy_buffer){
-        .buf = array->data,
+        .buf = array->items.data,
         .obj = HPy_Dup(ctx, self),
-        .len = array->size * (HPy_ssize_t)sizeof(double),
+        .len = array->items.size * (HPy_ssize_t)sizeof(double),
         .itemsize = sizeof(double),
         .ndim = 1,
         .format = (char *)"d",
-        .shape = &array->size,
+        .shape = &array->items.size,
         .strides = strides,
     };
     return 0;

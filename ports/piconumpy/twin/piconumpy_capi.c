@@ -1,12 +1,12 @@
 /* src/piconumpy.c with the C API of CPython, function by function: what the port is measured by. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include "../src/doubles.h"
 #include <math.h>
 
 typedef struct {
     PyObject_HEAD
-    double *data;
-    Py_ssize_t size;
+    Doubles items;
 } Array;
 
 static PyTypeObject *array_type;
@@ -17,14 +17,11 @@ static Array *make(PyTypeObject *type, Py_ssize_t size)
     Array *array = (Array *)type->tp_alloc(type, 0);
     if (array == NULL)
         return NULL;
-    if ((size_t)size <= (size_t)-1 / 2 / sizeof(double))
-        array->data = (double *)malloc(size ? (size_t)size * sizeof(double) : 1);
-    if (array->data == NULL) {
+    if (!doubles_allocate(&array->items, size)) {
         Py_DECREF(array);
         PyErr_NoMemory();
         return NULL;
     }
-    array->size = size;
     return array;
 }
 
@@ -56,7 +53,7 @@ static PyObject *Array_new(PyTypeObject *cls, PyObject *args, PyObject *kw)
         return NULL;
     for (Py_ssize_t i = 0; i < size; i++) {
         PyObject *item = PySequence_GetItem(sequence, i);
-        int failed = item == NULL || to_double(item, &array->data[i]) < 0;
+        int failed = item == NULL || to_double(item, &array->items.data[i]) < 0;
         Py_XDECREF(item);
         if (failed) {
             Py_DECREF(array);
@@ -69,7 +66,7 @@ static PyObject *Array_new(PyTypeObject *cls, PyObject *args, PyObject *kw)
 static void Array_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    free(((Array *)self)->data);
+    free(((Array *)self)->items.data);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -96,44 +93,25 @@ static PyObject *zeros(PyObject *self, PyObject *arg)
     (void)self;
     Array *array = make_of_size(arg);
     if (array != NULL)
-        memset(array->data, 0, (size_t)array->size * sizeof(double));
+        doubles_set_zero(&array->items);
     return (PyObject *)array;
 }
 
 /* ---- Arithmetic ---- */
-
-/* What stands on a side of an operator: an array, or a number. */
-typedef struct {
-    const double *data;
-    Py_ssize_t size;
-    double number;
-} Operand;
 
 /* 1 if it can be used, 0 if others may know better, -1 after an exception. */
 static int get_operand(PyObject *object, Operand *operand)
 {
     *operand = (Operand){ NULL, 0, 0.0 };
     if (is_array(object)) {
-        operand->data = ((Array *)object)->data;
-        operand->size = ((Array *)object)->size;
+        operand->data = ((Array *)object)->items.data;
+        operand->size = ((Array *)object)->items.size;
         return 1;
     }
     if (!PyNumber_Check(object))
         return 0;
     return to_double(object, &operand->number) < 0 ? -1 : 1;
 }
-
-/* One loop for each way to pair arrays and numbers. */
-#define CALCULATE(OPERATOR)                             \
-    if (a && b)                                         \
-        for (Py_ssize_t i = 0; i < size; i++)           \
-            to[i] = a[i] OPERATOR b[i];                 \
-    else if (a)                                         \
-        for (Py_ssize_t i = 0; i < size; i++)           \
-            to[i] = a[i] OPERATOR y;                    \
-    else                                                \
-        for (Py_ssize_t i = 0; i < size; i++)           \
-            to[i] = x OPERATOR b[i];
 
 static PyObject *calculate(PyObject *left_object, PyObject *right_object, char what)
 {
@@ -145,7 +123,7 @@ static PyObject *calculate(PyObject *left_object, PyObject *right_object, char w
         return NULL;
     if (usable == 0)
         Py_RETURN_NOTIMPLEMENTED;
-    if (left.data && right.data && left.size != right.size) {
+    if (left.data && !operand_fits(&right, left.size)) {
         PyErr_Format(PyExc_ValueError, "arrays of different sizes: %zd and %zd", left.size, right.size);
         return NULL;
     }
@@ -153,15 +131,7 @@ static PyObject *calculate(PyObject *left_object, PyObject *right_object, char w
     Array *result = make(array_type, size);
     if (result == NULL)
         return NULL;
-    const double *restrict a = left.data, *restrict b = right.data;
-    const double x = left.number, y = right.number;
-    double *restrict to = result->data;
-    switch (what) {
-    case '+': CALCULATE(+) break;
-    case '-': CALCULATE(-) break;
-    case '*': CALCULATE(*) break;
-    default: CALCULATE(/) break;
-    }
+    doubles_calculate(&result->items, &left, &right, what);
     return (PyObject *)result;
 }
 
@@ -193,16 +163,10 @@ static PyObject *map(PyObject *arg, double (*function)(double))
         double value;
         return to_double(arg, &value) < 0 ? NULL : PyFloat_FromDouble(function(value));
     }
-    Array *from = (Array *)arg, *to = make(array_type, from->size);
+    Array *from = (Array *)arg, *to = make(array_type, from->items.size);
     if (to != NULL)
-        for (Py_ssize_t i = 0; i < from->size; i++)
-            to->data[i] = function(from->data[i]);
+        doubles_map(to->items.data, from->items.data, from->items.size, function);
     return (PyObject *)to;
-}
-
-static double negated(double value)
-{
-    return -value;
 }
 
 static PyObject *Array_negative(PyObject *self)
@@ -232,11 +196,11 @@ static PyObject *py_exp(PyObject *self, PyObject *arg)
 
 static PyObject *item(const Array *array, Py_ssize_t index)
 {
-    if (index < 0 || index >= array->size) {
+    if (!doubles_has_index(&array->items, index)) {
         PyErr_SetString(PyExc_IndexError, "array index out of range");
         return NULL;
     }
-    return PyFloat_FromDouble(array->data[index]);
+    return PyFloat_FromDouble(array->items.data[index]);
 }
 
 /* Counts from the end if it is negative. 0, or -1 after an exception. */
@@ -246,13 +210,13 @@ static int get_index(const Array *array, PyObject *key, Py_ssize_t *index)
     if (*index == -1 && PyErr_Occurred())
         return -1;
     if (*index < 0)
-        *index += array->size;
+        *index += array->items.size;
     return 0;
 }
 
 static Py_ssize_t Array_length(PyObject *self)
 {
-    return ((Array *)self)->size;
+    return ((Array *)self)->items.size;
 }
 
 static PyObject *Array_item(PyObject *self, Py_ssize_t index)
@@ -268,11 +232,10 @@ static PyObject *Array_subscript(PyObject *self, PyObject *key)
         return get_index(array, key, &index) < 0 ? NULL : item(array, index);
     if (PySlice_Unpack(key, &start, &stop, &step) < 0)
         return NULL;
-    Py_ssize_t size = PySlice_AdjustIndices(array->size, &start, &stop, step);
+    Py_ssize_t size = PySlice_AdjustIndices(array->items.size, &start, &stop, step);
     Array *part = make(array_type, size);
     if (part != NULL)
-        for (Py_ssize_t i = 0; i < size; i++)
-            part->data[i] = array->data[start + i * step];
+        doubles_get_slice(&array->items, start, step, size, part->items.data);
     return (PyObject *)part;
 }
 
@@ -288,41 +251,30 @@ static int Array_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
         double number;
         if (get_index(array, key, &index) < 0 || to_double(value, &number) < 0)
             return -1;
-        if (index < 0 || index >= array->size) {
+        if (!doubles_has_index(&array->items, index)) {
             PyErr_SetString(PyExc_IndexError, "array index out of range");
             return -1;
         }
-        array->data[index] = number;
+        array->items.data[index] = number;
         return 0;
     }
     Operand operand;
     if (PySlice_Unpack(key, &start, &stop, &step) < 0)
         return -1;
-    Py_ssize_t size = PySlice_AdjustIndices(array->size, &start, &stop, step);
+    Py_ssize_t size = PySlice_AdjustIndices(array->items.size, &start, &stop, step);
     int usable = get_operand(value, &operand);
     if (usable == 0)
         PyErr_SetString(PyExc_TypeError, "a slice is assigned an array or a number");
     if (usable <= 0)
         return -1;
-    if (operand.data && operand.size != size) {
+    if (!operand_fits(&operand, size)) {
         PyErr_Format(PyExc_ValueError, "%zd items can not be assigned to a slice of %zd", operand.size, size);
         return -1;
     }
-    /* The array may be assigned to a part of itself. */
-    const double *from = operand.data;
-    double *copy = NULL;
-    if (from == array->data) {
-        copy = (double *)malloc((size_t)size * sizeof(double) + 1);
-        if (copy == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        memcpy(copy, from, (size_t)size * sizeof(double));
-        from = copy;
+    if (!doubles_set_slice(&array->items, start, step, size, &operand)) {
+        PyErr_NoMemory();
+        return -1;
     }
-    for (Py_ssize_t i = 0; i < size; i++)
-        array->data[start + i * step] = from ? from[i] : operand.number;
-    free(copy);
     return 0;
 }
 
@@ -332,23 +284,20 @@ static PyObject *Array_mean(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
     Array *array = (Array *)self;
-    double sum = 0;
-    if (array->size == 0) {
+    if (array->items.size == 0) {
         PyErr_SetString(PyExc_ValueError, "an empty array has no mean");
         return NULL;
     }
-    for (Py_ssize_t i = 0; i < array->size; i++)
-        sum += array->data[i];
-    return PyFloat_FromDouble(sum / (double)array->size);
+    return PyFloat_FromDouble(doubles_mean(&array->items));
 }
 
 static PyObject *Array_tolist(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
     Array *array = (Array *)self;
-    PyObject *list = PyList_New(array->size);
-    for (Py_ssize_t i = 0; list != NULL && i < array->size; i++) {
-        PyObject *number = PyFloat_FromDouble(array->data[i]);
+    PyObject *list = PyList_New(array->items.size);
+    for (Py_ssize_t i = 0; list != NULL && i < array->items.size; i++) {
+        PyObject *number = PyFloat_FromDouble(array->items.data[i]);
         if (number == NULL)
             Py_CLEAR(list);
         else
@@ -375,13 +324,13 @@ static int Array_getbuffer(PyObject *self, Py_buffer *buffer, int flags)
     Array *array = (Array *)self;
     Py_INCREF(self);
     *buffer = (Py_buffer){
-        .buf = array->data,
+        .buf = array->items.data,
         .obj = self,
-        .len = array->size * (Py_ssize_t)sizeof(double),
+        .len = array->items.size * (Py_ssize_t)sizeof(double),
         .itemsize = sizeof(double),
         .ndim = 1,
         .format = (char *)"d",
-        .shape = &array->size,
+        .shape = &array->items.size,
         .strides = strides,
     };
     return 0;
