@@ -72,3 +72,35 @@ CROWD = """
 def test_rounds_of_thousands_of_objects(run_snippet):
     run = run_snippet(NODES, CROWD)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+# More definitions, all of them in use, than there are places in the table that recognises them.
+MANY = """
+    FUNC_O(make)
+    {
+        HPyType_Spec spec = {
+            .name = "mod.Made", .basicsize = 16 + HPyLong_AsLong(ctx, arg), .flags = HPy_TPFLAGS_DEFAULT | HPy_TPFLAGS_BASETYPE,
+            .builtin_shape = HPyType_BuiltinShape_Object,
+        };
+        return HPyType_FromSpec(ctx, &spec, NULL);
+    }
+    FUNC_O(fill)
+    {
+        void *data;
+        HPy instance = HPy_New(ctx, arg, &data);
+        if (!HPy_IsNull(instance))
+            *(long *)data = 7;
+        return instance;
+    }
+    FUNC_O(filled) { return HPyLong_FromLong(ctx, *(long *)_HPy_AsStruct_Object(ctx, arg)); }
+"""
+
+
+def test_thousands_of_definitions_at_once(snippet):
+    mod = snippet(MANY)
+    types = [mod.make(8 * number) for number in range(3000)]
+    for cls in types:
+        instance, derived = mod.fill(cls), mod.fill(type("Derived", (cls,), {}))
+        assert (type(instance), mod.filled(instance), mod.filled(derived)) == (cls, 7, 7)
+    for cls in types[::100]:
+        assert mod.fill(type("Late", (cls,), {"__slots__": ()})).__class__.__base__ is cls

@@ -382,3 +382,56 @@ def test_an_object_in_the_struct_of_a_legacy_base(snippet):
     instance.value = "hi"
     assert (instance.before, instance.value, instance.behind) == (3, "hi", 4)
     instance.value = None
+
+
+# A type of the C API alone that derives from one of HPy's and takes its deallocator over, as code generators let types do.
+TAKES_OVER = PYTHON + type_source(
+    "Base",
+    "long x; HPyField field;",
+    new("Base"),
+    traverse("Base", "field"),
+    field("Base", "field"),
+    slot("tp_destroy", "destroyed++;"),
+    flags=GC,
+).replace("typedef struct", "static long destroyed = 0;\ntypedef struct", 1) + """
+    static PyObject *derived_name(PyObject *self, PyObject *unused) { return PyUnicode_FromString("derived"); }
+    static PyMethodDef derived_methods[] = { { "name", derived_name, METH_NOARGS, NULL }, { NULL, NULL, 0, NULL } };
+
+    FUNC_O(derive)
+    {
+        PyObject *base = HPy_AsPyObject(ctx, arg);
+        PyType_Slot slots[] = {
+            { Py_tp_dealloc, (void *)((PyTypeObject *)base)->tp_dealloc },
+            { Py_tp_methods, derived_methods },
+            { 0, NULL }
+        };
+        PyType_Spec spec = {
+            .name = "mod.Derived", .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, .slots = slots
+        };
+        PyObject *derived = PyType_FromSpecWithBases(&spec, base);
+        Py_DECREF(base);
+        HPy result = derived == NULL ? HPy_NULL : HPy_FromPyObject(ctx, derived);
+        Py_XDECREF(derived);
+        return result;
+    }
+    FUNC_NOARGS(count) { return HPyLong_FromLong(ctx, destroyed); }
+"""
+
+
+def test_a_deallocator_that_a_c_type_takes_over_makes_it_none_of_ours(snippet):
+    mod = snippet(TAKES_OVER)
+    derived, value = mod.derive(mod.Base), object()
+
+    class Further(derived):
+        pass
+
+    for cls in derived, Further:
+        before = mod.count()
+
+        def use():
+            instance = cls()
+            assert (instance.name(), instance.field) == ("derived", None)
+            instance.field = (value, instance)
+
+        assert_balanced(use, value, cls)
+        assert mod.count() > before

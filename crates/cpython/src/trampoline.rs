@@ -11,7 +11,7 @@ use crate::autogen_trampolines;
 use crate::handle::{new_ref, to_handle, to_object};
 use crate::interpreters;
 use crate::module::check_created_module;
-pub use crate::types::lifecycle::traverse_from_trampoline;
+pub use crate::types::collector::traverse_from_trampoline;
 
 /// Calls the extension's function `func`, which has the signature `sig`, with the arguments of its trampoline. A binary's trampolines have
 /// one context for all interpreters, so it is the current one's that the function gets.

@@ -1,4 +1,4 @@
-//! The copies of this crate in a process agree on the functions that all types have ([`functions`]).
+//! The copies of this crate in a process agree on the functions that all types have ([`functions`]), and on where types are looked up.
 
 use core::ffi::CStr;
 use core::ptr::null_mut;
@@ -7,19 +7,22 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use pyo3_ffi::*;
 
 use super::functions::{self, Functions, OURS};
-use super::{call, lifecycle};
+use super::registry::{self, REGISTRY};
+use super::{call, collector, dealloc, python_class};
 use crate::interpreters;
 use crate::raised::{PythonError, Result};
 
-/// The name under which an interpreter keeps the functions. To be counted up when they, or the layout of definitions, change.
-const NAME: &CStr = c"hpy.types.4";
+/// The name under which an interpreter keeps the functions. To be counted up when they, or the layout of definitions or of the registry,
+/// change.
+const NAME: &CStr = c"hpy.types.5";
 
 static OWN: Functions = Functions {
-    dealloc: lifecycle::dealloc,
-    dealloc_struct: lifecycle::dealloc_struct,
-    traverse: lifecycle::traverse,
-    clear: lifecycle::clear,
+    dealloc: dealloc::dealloc,
+    dealloc_struct: dealloc::dealloc_struct,
+    traverse: collector::traverse,
+    clear: collector::clear,
     call: call::tp_call,
+    registry: &registry::OWN,
 };
 
 /// From the first time on types may have been made.
@@ -36,10 +39,11 @@ pub unsafe fn agree() -> Result<()> {
     }
     // SAFETY: as this function's.
     unsafe {
-        lifecycle::learn()?;
+        python_class::learn()?;
         // Another copy may take ours from here on, and another thread of this one may have agreed meanwhile.
         functions::start_with(&OWN);
         let first = interpreters::in_main(|| agree_here())?;
+        REGISTRY.store((&raw const *(*first).registry).cast_mut(), Ordering::Release);
         OURS.store(first, Ordering::Release);
     }
     AGREED.store(true, Ordering::Release);

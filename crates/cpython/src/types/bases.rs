@@ -6,9 +6,9 @@ use core::ptr::null_mut;
 use hpy_abi::*;
 use pyo3_ffi::*;
 
-use super::definition::{self, Definition};
 use super::reference::Reference;
-use super::{functions, metaclass, shape};
+use super::type_object::Type;
+use super::{call, functions, metaclass, shape};
 use crate::handle::{new_ref, to_object};
 use crate::raised::{PythonError, Result, raise};
 
@@ -56,86 +56,108 @@ pub unsafe fn check(params: *const HPyType_SpecParam, name: *const c_char) -> Re
     Ok(())
 }
 
-/// The tuple of bases; none if no parameter names one.
-pub unsafe fn tuple(params: *const HPyType_SpecParam) -> Result<Reference> {
-    let mut count = 0;
-    let mut given = null_mut();
-    // SAFETY: the caller's list has an end, or is null; the new tuple is nobody else's until it is full.
-    unsafe {
-        for_each(params, |param| {
-            match param.kind {
-                HPyType_SpecParam_Base => count += 1,
-                HPyType_SpecParam_BasesTuple => given = to_object(param.object),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        if !given.is_null() {
-            if PyTuple_Check(given) == 0 {
-                return Err(raise!(
-                    PyExc_TypeError,
-                    c"HPyType_SpecParam_BasesTuple: expected a tuple, not %R",
-                    Py_TYPE(given).cast::<PyObject>()
-                ));
-            }
-            return Ok(Reference::new(new_ref(given)));
-        }
-        if count == 0 {
-            return Ok(Reference::new(null_mut()));
-        }
-        let tuple = PyTuple_New(count);
-        if tuple.is_null() {
-            return Err(PythonError);
-        }
-        let mut index = 0;
-        for_each(params, |param| {
-            if param.kind == HPyType_SpecParam_Base {
-                PyTuple_SET_ITEM(tuple, index, new_ref(to_object(param.object)));
-                index += 1;
-            }
-            Ok(())
-        })?;
-        Ok(Reference::new(tuple))
-    }
-}
+/// The bases that parameters name: a tuple, which may hold anything, or nothing. What is no type is refused when the type is made.
+pub struct Bases(Reference);
 
-/// The metaclass; null if no parameter names one.
-pub unsafe fn metaclass(params: *const HPyType_SpecParam) -> Result<*mut PyTypeObject> {
-    let mut meta = null_mut::<PyTypeObject>();
-    // SAFETY: the caller's list has an end, or is null, and its objects are alive.
-    unsafe {
-        for_each(params, |param| {
-            if param.kind != HPyType_SpecParam_Metaclass {
-                return Ok(());
+impl Bases {
+    /// # Safety
+    /// The parameters are an extension's, and their handles open.
+    pub unsafe fn of(params: *const HPyType_SpecParam) -> Result<Bases> {
+        let mut count = 0;
+        let mut given = null_mut();
+        // SAFETY: as this function's; the new tuple is nobody else's until it is full.
+        unsafe {
+            for_each(params, |param| {
+                match param.kind {
+                    HPyType_SpecParam_Base => count += 1,
+                    HPyType_SpecParam_BasesTuple => given = to_object(param.object),
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            if !given.is_null() {
+                if PyTuple_Check(given) == 0 {
+                    let format = c"HPyType_SpecParam_BasesTuple: expected a tuple, not %R";
+                    return Err(raise!(PyExc_TypeError, format, Py_TYPE(given).cast::<PyObject>()));
+                }
+                return Ok(Bases(Reference::new(new_ref(given))));
             }
-            if !meta.is_null() {
-                return Err(raise!(PyExc_ValueError, c"metaclass was specified multiple times"));
+            if count == 0 {
+                return Ok(Bases(Reference::new(null_mut())));
             }
-            let object = to_object(param.object);
-            if PyType_Check(object) == 0 {
-                return Err(raise!(PyExc_TypeError, c"Metaclass '%R' is not a subclass of 'type'.", object));
+            let tuple = PyTuple_New(count);
+            if tuple.is_null() {
+                return Err(PythonError);
             }
-            meta = object.cast();
-            if !metaclass::makes_like_type(meta) {
-                return Err(raise!(PyExc_TypeError, c"Metaclasses with custom tp_new are not supported."));
-            }
-            Ok(())
-        })?;
+            let mut index = 0;
+            for_each(params, |param| {
+                if param.kind == HPyType_SpecParam_Base {
+                    PyTuple_SET_ITEM(tuple, index, new_ref(to_object(param.object)));
+                    index += 1;
+                }
+                Ok(())
+            })?;
+            Ok(Bases(Reference::new(tuple)))
+        }
     }
-    Ok(meta)
-}
 
-/// Whether one of the bases takes part in garbage collection.
-pub unsafe fn any_collected(bases: *mut PyObject) -> bool {
-    if bases.is_null() {
-        return false;
+    /// The tuple; null if there is none.
+    pub fn as_ptr(&self) -> *mut PyObject {
+        self.0.as_ptr()
     }
-    // SAFETY: a tuple, which may hold anything: what is no type is refused when the type is made.
-    unsafe {
-        (0..PyTuple_GET_SIZE(bases)).any(|index| {
-            let base = PyTuple_GET_ITEM(bases, index);
-            PyType_Check(base) != 0 && PyType_IS_GC(base.cast()) != 0
-        })
+
+    /// Those that are types.
+    pub fn types(&self) -> impl Iterator<Item = Type> {
+        let tuple = self.as_ptr();
+        // SAFETY: null or a tuple.
+        let count = if tuple.is_null() { 0 } else { unsafe { PyTuple_GET_SIZE(tuple) } };
+        // SAFETY: the tuple is ours, and keeps what is in it.
+        let item = move |index| unsafe { Type::from_object(PyTuple_GET_ITEM(tuple, index)) };
+        (0..count).filter_map(item)
+    }
+
+    /// Whether one of them takes part in garbage collection.
+    pub fn any_collected(&self) -> bool {
+        self.types().any(Type::is_collected)
+    }
+
+    /// What they have of `HPy_tp_call`, which gives objects a hidden field.
+    pub fn hidden_call(&self) -> BaseCall {
+        match self.types().find(|base| call::of_type(*base).is_some()) {
+            Some(base) if functions::is_same(base.tp_call(), Some(functions::ours().call)) => BaseCall::Ours,
+            Some(_) => BaseCall::Hidden,
+            None => BaseCall::None,
+        }
+    }
+
+    /// Refuses a struct that would start inside of a built-in base, before CPython does with words of its own.
+    pub fn check_room(&self, spec: &HPyType_Spec) -> Result<()> {
+        if spec.basicsize == 0 || spec.builtin_shape == HPyType_BuiltinShape_Legacy {
+            return Ok(());
+        }
+        for base in self.types().filter(|base| !base.is_heap_type()) {
+            check_room_behind(base, spec)?;
+        }
+        Ok(())
+    }
+
+    /// The metaclass that follows from theirs and the one that is asked for.
+    pub fn most_derived_metaclass(&self, asked: Option<Type>) -> Result<Type> {
+        let mut meta = asked.unwrap_or(Type::metatype());
+        for theirs in self.types().map(Type::metaclass) {
+            if meta.is_subtype(theirs) {
+                continue;
+            }
+            if !theirs.is_subtype(meta) {
+                let text =
+                    c"metaclass conflict: the metaclass of a derived class must be a (non-strict) subclass of the \
+                             metaclasses of all its bases";
+                // SAFETY: the interpreter is held, and the format takes no arguments.
+                return Err(unsafe { raise!(PyExc_TypeError, text) });
+            }
+            meta = theirs;
+        }
+        Ok(meta)
     }
 }
 
@@ -149,169 +171,131 @@ pub enum BaseCall {
     Ours,
 }
 
-/// What the bases have of `HPy_tp_call`, which gives objects a hidden field.
-pub unsafe fn hidden_call(bases: *mut PyObject) -> BaseCall {
-    let mut found = BaseCall::None;
-    // SAFETY: null or a tuple, which may hold anything: what is no type is refused when the type is made.
+/// The metaclass that a parameter names.
+///
+/// # Safety
+/// As [`Bases::of`].
+pub unsafe fn metaclass(params: *const HPyType_SpecParam) -> Result<Option<Type>> {
+    let mut meta = None;
+    // SAFETY: as this function's.
     unsafe {
-        let count = if bases.is_null() { 0 } else { PyTuple_GET_SIZE(bases) };
-        for index in (0..count).rev() {
-            let base = PyTuple_GET_ITEM(bases, index);
-            if PyType_Check(base) == 0 || super::call::of_type(base.cast()).is_none() {
-                continue;
+        for_each(params, |param| {
+            if param.kind != HPyType_SpecParam_Metaclass {
+                return Ok(());
             }
-            let call = (*base.cast::<PyTypeObject>()).tp_call;
-            let ours = functions::is_same(call, Some(functions::ours().call));
-            found = if ours { BaseCall::Ours } else { BaseCall::Hidden };
-        }
-    }
-    found
-}
-
-/// Refuses a struct that would start inside of a built-in base, before CPython does with words of its own.
-pub unsafe fn check_room(bases: *mut PyObject, spec: &HPyType_Spec) -> Result<()> {
-    let is_legacy = spec.builtin_shape == HPyType_BuiltinShape_Legacy;
-    if bases.is_null() || spec.basicsize == 0 || is_legacy {
-        return Ok(());
-    }
-    // SAFETY: a tuple, which may hold anything: what is no type is refused when the type is made.
-    unsafe {
-        for index in 0..PyTuple_GET_SIZE(bases) {
-            let base = PyTuple_GET_ITEM(bases, index);
-            if PyType_Check(base) != 0 && PyType_HasFeature(base.cast(), Py_TPFLAGS_HEAPTYPE) == 0 {
-                check_room_behind(base.cast(), spec)?;
+            if meta.is_some() {
+                return Err(raise!(PyExc_ValueError, c"metaclass was specified multiple times"));
             }
-        }
-    }
-    Ok(())
-}
-
-/// The struct has to start behind what the base has.
-unsafe fn check_room_behind(base: *mut PyTypeObject, spec: &HPyType_Spec) -> Result<()> {
-    // SAFETY: the base is alive.
-    unsafe {
-        if (*base).tp_basicsize > shape::head_size(spec.builtin_shape) {
-            let format =
-                c"HPyType_Spec.builtin_shape of '%s' (%d) does not fit its base '%s', whose instances are larger: \
-                           set the base's shape, or basicsize to 0";
-            return Err(raise!(PyExc_TypeError, format, spec.name, spec.builtin_shape.0, (*base).tp_name));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a struct that does not fit the base's.
-pub unsafe fn check_inheritance(tp: *mut PyTypeObject, spec: &HPyType_Spec, basicsize: isize) -> Result<()> {
-    // SAFETY: the type is new and has a base.
-    unsafe {
-        let base = (*tp).tp_base;
-        let nearest = definition::nearest(base);
-        let base_shape = Definition::of(nearest).map(|definition| definition.shape);
-        let base_is_pure = base_shape.is_some_and(|shape| shape != HPyType_BuiltinShape_Legacy);
-        if spec.builtin_shape == HPyType_BuiltinShape_Legacy {
-            if base_is_pure {
-                let text = c"A legacy type should not inherit its memory layout from a pure type";
-                return Err(raise!(PyExc_TypeError, text));
+            let object = to_object(param.object);
+            let Some(given) = Type::from_object(object) else {
+                return Err(raise!(PyExc_TypeError, c"Metaclass '%R' is not a subclass of 'type'.", object));
+            };
+            if !metaclass::makes_like_type(given) {
+                return Err(raise!(PyExc_TypeError, c"Metaclasses with custom tp_new are not supported."));
             }
-        } else if let Some(built_in) = shape::base_type(spec.builtin_shape)
-            && PyType_IsSubtype(base, built_in) == 0
-        {
-            let format = c"HPyType_Spec.builtin_shape of '%s' is that of '%s', which '%s' does not inherit from";
-            return Err(raise!(PyExc_TypeError, format, spec.name, (*built_in).tp_name, (*base).tp_name));
-        }
-        // Without a struct of its own a type has what its base has.
-        if basicsize == 0 || spec.builtin_shape == HPyType_BuiltinShape_Legacy {
-            return Ok(());
-        }
-        if !base_is_pure {
-            check_room_behind(base, spec)?;
-        } else if base_shape != Some(spec.builtin_shape) {
-            let format = c"HPyType_Spec.builtin_shape of '%s' (%d) is not that of its base '%s' (%d)";
-            let theirs = base_shape.map_or(0, |shape| shape.0);
-            return Err(raise!(PyExc_TypeError, format, spec.name, spec.builtin_shape.0, (*base).tp_name, theirs));
-        }
-        if base_is_pure && (*nearest).tp_basicsize < (*base).tp_basicsize {
-            let format =
-                c"HPyType_Spec.basicsize of '%s' has to be 0: its base '%s' has memory of its own (slots or a \
-                           dictionary) where a struct would go on behind that of '%s'";
-            return Err(raise!(PyExc_TypeError, format, spec.name, (*base).tp_name, (*nearest).tp_name));
-        }
-        if basicsize < (*base).tp_basicsize {
-            let format =
-                c"HPyType_Spec.basicsize of '%s' (%d) is smaller than that of its base '%s', whose struct it has to \
-                           start with";
-            return Err(raise!(PyExc_TypeError, format, spec.name, spec.basicsize, (*base).tp_name));
-        }
-    }
-    Ok(())
-}
-
-/// The metaclass that follows from those of the bases and the one that is asked for, which may be null.
-unsafe fn most_derived(asked: *mut PyTypeObject, bases: *mut PyObject) -> Result<*mut PyTypeObject> {
-    let mut meta = if asked.is_null() { &raw mut PyType_Type } else { asked };
-    // SAFETY: null or a tuple; what is no type in it is refused when the type is made.
-    unsafe {
-        let count = if bases.is_null() { 0 } else { PyTuple_GET_SIZE(bases) };
-        for index in 0..count {
-            let theirs = Py_TYPE(PyTuple_GET_ITEM(bases, index));
-            if PyType_Check(PyTuple_GET_ITEM(bases, index)) == 0 || PyType_IsSubtype(meta, theirs) != 0 {
-                continue;
-            }
-            if PyType_IsSubtype(theirs, meta) == 0 {
-                let text =
-                    c"metaclass conflict: the metaclass of a derived class must be a (non-strict) subclass of the \
-                             metaclasses of all its bases";
-                return Err(raise!(PyExc_TypeError, text));
-            }
-            meta = theirs;
-        }
+            meta = Some(given);
+            Ok(())
+        })?;
     }
     Ok(meta)
 }
 
+/// The struct has to start behind what the base has.
+fn check_room_behind(base: Type, spec: &HPyType_Spec) -> Result<()> {
+    if base.basicsize() <= shape::head_size(spec.builtin_shape) {
+        return Ok(());
+    }
+    let format = c"HPyType_Spec.builtin_shape of '%s' (%d) does not fit its base '%s', whose instances are larger: \
+                           set the base's shape, or basicsize to 0";
+    // SAFETY: the interpreter is held, and the arguments are what the format says.
+    Err(unsafe { raise!(PyExc_TypeError, format, spec.name, spec.builtin_shape.0, base.name()) })
+}
+
+/// Refuses a struct that does not fit the base's. `tp` is the new type, `basicsize` the size of its objects, 0 without a struct of its own.
+pub fn check_inheritance(tp: Type, spec: &HPyType_Spec, basicsize: isize) -> Result<()> {
+    let Some(base) = tp.base() else { return Ok(()) };
+    let nearest = base.nearest_of_ours();
+    let base_shape = base.nearest_definition().map(|definition| definition.shape);
+    let pure_base = nearest.filter(|_| base_shape != Some(HPyType_BuiltinShape_Legacy));
+    let is_legacy = spec.builtin_shape == HPyType_BuiltinShape_Legacy;
+    // SAFETY: the interpreter is held, and the arguments are what the formats say.
+    unsafe {
+        if is_legacy && pure_base.is_some() {
+            let text = c"A legacy type should not inherit its memory layout from a pure type";
+            return Err(raise!(PyExc_TypeError, text));
+        }
+        if let Some(built_in) = shape::base_type(spec.builtin_shape)
+            && !base.is_subtype(built_in)
+        {
+            let format = c"HPyType_Spec.builtin_shape of '%s' is that of '%s', which '%s' does not inherit from";
+            return Err(raise!(PyExc_TypeError, format, spec.name, built_in.name(), base.name()));
+        }
+        // Without a struct of its own a type has what its base has.
+        if basicsize == 0 || is_legacy {
+            return Ok(());
+        }
+        let Some(pure_base) = pure_base else {
+            check_room_behind(base, spec)?;
+            return check_size(base, spec, basicsize);
+        };
+        if base_shape != Some(spec.builtin_shape) {
+            let format = c"HPyType_Spec.builtin_shape of '%s' (%d) is not that of its base '%s' (%d)";
+            let theirs = base_shape.map_or(0, |shape| shape.0);
+            return Err(raise!(PyExc_TypeError, format, spec.name, spec.builtin_shape.0, base.name(), theirs));
+        }
+        if pure_base.basicsize() < base.basicsize() {
+            let format =
+                c"HPyType_Spec.basicsize of '%s' has to be 0: its base '%s' has memory of its own (slots or a \
+                           dictionary) where a struct would go on behind that of '%s'";
+            return Err(raise!(PyExc_TypeError, format, spec.name, base.name(), pure_base.name()));
+        }
+    }
+    check_size(base, spec, basicsize)
+}
+
+/// The struct begins with the base's.
+fn check_size(base: Type, spec: &HPyType_Spec, basicsize: isize) -> Result<()> {
+    if basicsize >= base.basicsize() {
+        return Ok(());
+    }
+    let format = c"HPyType_Spec.basicsize of '%s' (%d) is smaller than that of its base '%s', whose struct it has to \
+                           start with";
+    // SAFETY: the interpreter is held, and the arguments are what the format says.
+    Err(unsafe { raise!(PyExc_TypeError, format, spec.name, spec.basicsize, base.name()) })
+}
+
 /// CPython takes dictionary and weak references over from any base, but only the first in memory has the room for them:
 /// instances would crash. `members` are the type's own, which may have room of their own.
-pub unsafe fn keep_to_base(tp: *mut PyTypeObject, members: &[PyMemberDef]) {
+///
+/// # Safety
+/// The type is new.
+pub unsafe fn keep_to_base(tp: Type, members: &[PyMemberDef]) {
     let has_own = |name: &CStr| {
         // SAFETY: names are NUL-terminated; only the end of the list has none.
         members.iter().any(|member| !member.name.is_null() && unsafe { CStr::from_ptr(member.name) } == name)
     };
-    // SAFETY: the type is new and has a base. Its bases know it already, so nothing is written that stays the same: without a GIL,
-    // another thread may be making an instance.
+    let Some(base) = tp.base() else { return };
+    // SAFETY: the type is new. Its bases know it already, so nothing is written that stays the same: without a GIL, another thread may be
+    // making an instance.
     unsafe {
-        let base = (*tp).tp_base;
-        if (*tp).tp_dictoffset != (*base).tp_dictoffset && !has_own(c"__dictoffset__") {
-            (*tp).tp_dictoffset = (*base).tp_dictoffset;
+        if tp.dictoffset() != base.dictoffset() && !has_own(c"__dictoffset__") {
+            (*tp.as_ptr()).tp_dictoffset = base.dictoffset();
         }
-        if (*tp).tp_weaklistoffset != (*base).tp_weaklistoffset && !has_own(c"__weaklistoffset__") {
-            (*tp).tp_weaklistoffset = (*base).tp_weaklistoffset;
+        if tp.weaklistoffset() != base.weaklistoffset() && !has_own(c"__weaklistoffset__") {
+            (*tp.as_ptr()).tp_weaklistoffset = base.weaklistoffset();
         }
         #[cfg(Py_3_11)]
         {
             /// That it does, for weak references and dictionaries; and that the latter's values lie in the object (3.13).
             const MANAGED: core::ffi::c_ulong = if cfg!(Py_3_12) { 1 << 3 | 1 << 4 } else { 1 << 4 };
             const INLINE_VALUES: core::ffi::c_ulong = if cfg!(Py_3_13) { 1 << 2 } else { 0 };
-            let kept = !(MANAGED | INLINE_VALUES) | PyType_GetFlags(base);
+            let kept = !(MANAGED | INLINE_VALUES) | PyType_GetFlags(base.as_ptr());
             #[cfg(not(Py_GIL_DISABLED))]
             {
-                (*tp).tp_flags &= kept;
+                (*tp.as_ptr()).tp_flags &= kept;
             }
             #[cfg(Py_GIL_DISABLED)]
-            (*tp).tp_flags.fetch_and(kept, core::sync::atomic::Ordering::Relaxed);
+            (*tp.as_ptr()).tp_flags.fetch_and(kept, core::sync::atomic::Ordering::Relaxed);
         }
-    }
-}
-
-/// Makes the type. What a metaclass does beside that is for [`metaclass::run_new`] to do, when the type is complete.
-pub unsafe fn create(
-    spec: &mut PyType_Spec,
-    bases: *mut PyObject,
-    meta: *mut PyTypeObject,
-    members: usize,
-) -> Result<*mut PyObject> {
-    // SAFETY: the type is new and has a base.
-    unsafe {
-        let meta = most_derived(meta, bases)?;
-        metaclass::create(spec, bases, meta, members)
     }
 }

@@ -12,8 +12,8 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::arguments::{dict_of, tuple_of};
-use super::definition::{Definition, nearest};
 use super::functions::{is_same, ours};
+use super::type_object::Type;
 use crate::array::Array;
 use crate::bridge;
 use crate::lock;
@@ -28,7 +28,7 @@ pub const FIELD_SIZE: isize = size_of::<Option<vectorcallfunc>>().cast_signed() 
 /// The hidden field of an instance, where CPython looks.
 unsafe fn field(object: *mut PyObject) -> *mut Option<vectorcallfunc> {
     // SAFETY: the caller's object is of a type with the protocol, whose offset says where the field is.
-    unsafe { object.byte_offset((*Py_TYPE(object)).tp_vectorcall_offset).cast() }
+    unsafe { object.byte_offset(Type::of(object).vectorcall_offset()).cast() }
 }
 
 /// Puts the function of an instance into its field. `is_hidden`: the field is ours, and no member of the extension's struct.
@@ -54,7 +54,7 @@ unsafe extern "C" fn guarded(
     // SAFETY: CPython passes an instance with this function, and as many arguments as it says. Where this function is, `put` has put the
     // instance's own one behind it.
     unsafe {
-        if is_same((*Py_TYPE(object)).tp_call, Some(ours().call)) {
+        if is_same(Type::of(object).tp_call(), Some(ours().call)) {
             let function = field(object).add(1).cast::<vectorcallfunc>().read_unaligned();
             return function(object, args, nargsf, names);
         }
@@ -74,9 +74,9 @@ unsafe fn call_overridden(
     // SAFETY: CPython's arguments of a vectorcall.
     unsafe {
         let count = PyVectorcall_NARGS(nargsf);
-        let Some(call) = (*Py_TYPE(object)).tp_call else {
-            let name = (*Py_TYPE(object)).tp_name;
-            PyErr_Format(PyExc_TypeError, c"'%.200s' object is not callable".as_ptr(), name);
+        let tp = Type::of(object);
+        let Some(call) = tp.tp_call() else {
+            PyErr_Format(PyExc_TypeError, c"'%.200s' object is not callable".as_ptr(), tp.name());
             return null_mut();
         };
         let tuple = tuple_of(args, count);
@@ -92,32 +92,23 @@ unsafe fn call_overridden(
 /// Whether the type has the field: made by us for `HPy_tp_call`, or a member `__vectorcalloffset__` of an extension's struct.
 /// Functions of Python have one as well, but theirs is nobody else's to set. A Python class that overrides the call does not
 /// take the field away.
-unsafe fn has_protocol(object: *mut PyObject) -> bool {
-    // SAFETY: the object is alive.
-    unsafe {
-        let tp = Py_TYPE(object);
-        if (*tp).tp_vectorcall_offset <= 0 {
-            return false;
-        }
-        let ours = nearest(tp);
-        let call = if ours.is_null() { None } else { (*ours).tp_call };
-        let explicit = is_same(call, Some(PyVectorcall_Call as ternaryfunc));
-        explicit || of_type(tp).is_some()
+fn has_protocol(tp: Type) -> bool {
+    if tp.vectorcall_offset() <= 0 {
+        return false;
     }
+    let call = tp.nearest_of_ours().and_then(Type::tp_call);
+    let is_explicit = is_same(call, Some(PyVectorcall_Call as ternaryfunc));
+    is_explicit || of_type(tp).is_some()
 }
 
 /// The function for all instances of a type, its own or that of the nearest base with one.
-pub unsafe fn of_type(mut tp: *mut PyTypeObject) -> Option<vectorcallfunc> {
-    // SAFETY: a type keeps its bases alive.
-    unsafe {
-        while !tp.is_null() {
-            if let Some(call) = Definition::of(tp).and_then(|definition| definition.call) {
-                return Some(call);
-            }
-            tp = (*tp).tp_base;
+pub fn of_type(mut tp: Type) -> Option<vectorcallfunc> {
+    loop {
+        if let Some(call) = tp.definition().and_then(|definition| definition.call) {
+            return Some(call);
         }
+        tp = tp.base()?;
     }
-    None
 }
 
 /// Gives an instance the function that its type has for all.
@@ -127,8 +118,9 @@ pub unsafe fn of_type(mut tp: *mut PyTypeObject) -> Option<vectorcallfunc> {
 pub unsafe fn initialize(object: *mut PyObject) {
     // SAFETY: as this function's.
     unsafe {
-        if has_protocol(object)
-            && let Some(call) = of_type(Py_TYPE(object))
+        let tp = Type::of(object);
+        if has_protocol(tp)
+            && let Some(call) = of_type(tp)
         {
             put(object, Some(call), true);
         }
@@ -142,7 +134,7 @@ pub unsafe extern "C" fn tp_call(object: *mut PyObject, args: *mut PyObject, kwa
         // Under a lock, as another thread may be about to set a function.
         lock::while_locked(object, || {
             if field(object).read_unaligned().is_none() {
-                put(object, of_type(Py_TYPE(object)), true);
+                put(object, of_type(Type::of(object)), true);
             }
         });
         if GUARDS { call_with_tuple(object, args, kwargs) } else { PyVectorcall_Call(object, args, kwargs) }
@@ -197,19 +189,17 @@ unsafe fn call_with_tuple(object: *mut PyObject, args: *mut PyObject, kwargs: *m
 pub unsafe fn set(ctx: *mut HPyContext, object: *mut PyObject, function: *const HPyCallFunction) -> c_int {
     // SAFETY: as this function's; a trampoline for vectorcalls has CPython's convention.
     unsafe {
-        if !has_protocol(object) {
-            PyErr_Format(
-                PyExc_TypeError,
-                c"type '%.50s does not implement the HPy call protocol".as_ptr(),
-                (*Py_TYPE(object)).tp_name,
-            );
+        let tp = Type::of(object);
+        if !has_protocol(tp) {
+            let format = c"type '%.50s does not implement the HPy call protocol";
+            PyErr_Format(PyExc_TypeError, format.as_ptr(), tp.name());
             return -1;
         }
         let HPyCallFunction { cpy_trampoline, r#impl } = *function;
         let r#impl = core::mem::transmute::<HPyFunc_keywords, HPyCFunction>(r#impl);
         let entry = bridge::with_shift(ctx, Shift::Vectorcall, r#impl, cpy_trampoline);
         let call = core::mem::transmute::<HPyCFunction, Option<vectorcallfunc>>(entry);
-        lock::while_locked(object, || put(object, call, of_type(Py_TYPE(object)).is_some()));
+        lock::while_locked(object, || put(object, call, of_type(tp).is_some()));
         0
     }
 }

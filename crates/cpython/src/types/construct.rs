@@ -9,36 +9,29 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::arguments::{dict_of, tuple_of};
-use super::definition::{Creation, Definition};
+use super::definition::Creation;
 use super::functions::is_same;
 use super::instance::new_instance;
+use super::type_object::Type;
 use crate::handle::{to_handle, to_object};
 
 /// The flag of a class that nobody may make instances of.
 const IS_ABSTRACT: core::ffi::c_ulong = 1 << 20;
 
-unsafe fn creation_of(tp: *mut PyTypeObject) -> Option<&'static Creation> {
-    // SAFETY: the caller's type is alive.
-    unsafe { Definition::of(tp) }.map(|definition| &definition.creation)
-}
-
-/// Whether instances of a type can be made by [`vectorcall`], as long as nobody changes the type.
-///
-/// # Safety
-/// The type is alive.
-pub unsafe fn is_possible(tp: *mut PyTypeObject) -> bool {
-    // SAFETY: as this function's.
-    unsafe {
-        creation_of(tp).is_some_and(|creation| match creation.new {
-            Some(_) => is_same((*tp).tp_new, creation.new_entry),
-            None => {
-                let plain = is_same((*tp).tp_new, PyBaseObject_Type.tp_new);
-                // Without an initializer, `object` refuses arguments.
-                let is_initialized = !is_same((*tp).tp_init, PyBaseObject_Type.tp_init);
-                plain && creation.init.is_some() && is_initialized && PyType_HasFeature(tp, IS_ABSTRACT) == 0
-            }
-        })
-    }
+/// What instances of a type can be made with by [`vectorcall`]; none if they can't. Somebody may change the type later.
+#[inline(always)]
+pub fn possible(tp: Type) -> Option<&'static Creation> {
+    let creation = &tp.definition()?.creation;
+    let is_possible = match creation.new {
+        Some(_) => is_same(tp.tp_new(), creation.new_entry),
+        None => {
+            let is_plain = is_same(tp.tp_new(), Type::object().tp_new());
+            // Without an initializer, `object` refuses arguments.
+            let is_initialized = !is_same(tp.tp_init(), Type::object().tp_init());
+            is_plain && creation.init.is_some() && is_initialized && !tp.has(IS_ABSTRACT)
+        }
+    };
+    is_possible.then_some(creation)
 }
 
 /// `tp_vectorcall`: what `type.__call__` does.
@@ -51,48 +44,40 @@ pub unsafe extern "C" fn vectorcall(
     // SAFETY: CPython passes a type with this function, and as many arguments as it says: the values of names follow the others.
     unsafe {
         let count = PyVectorcall_NARGS(nargsf);
+        let tp = Type::new(class.cast());
         if names.is_null() || PyTuple_GET_SIZE(names) == 0 {
-            return construct(class.cast(), args, count, null_mut());
+            return construct(tp, args, count, null_mut());
         }
         let dict = dict_of(names, args.offset(count));
         if dict.is_null() {
             return null_mut();
         }
-        let object = construct(class.cast(), args, count, dict);
+        let object = construct(tp, args, count, dict);
         Py_DECREF(dict);
         object
     }
 }
 
 /// `kw` is a dict or null.
-unsafe fn construct(
-    tp: *mut PyTypeObject,
-    args: *const *mut PyObject,
-    count: isize,
-    kw: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: the type and the arguments are alive during the call.
+unsafe fn construct(tp: Type, args: *const *mut PyObject, count: isize, kw: *mut PyObject) -> *mut PyObject {
+    let Some(creation) = possible(tp) else {
+        // SAFETY: the caller's arguments.
+        return unsafe { call_changed(tp, args, count, kw) };
+    };
+    let (ctx, array, h_kw) = (creation.ctx, args.cast::<HPy>(), to_handle(kw));
+    // SAFETY: the extension's functions get what their signatures say: handles are addresses, so an array of arguments is one of handles.
     unsafe {
-        let Some(creation) = creation_of(tp).filter(|_| is_possible(tp)) else {
-            // Somebody has changed the type.
-            let tuple = tuple_of(args, count);
-            let Some(call) = PyType_Type.tp_call.filter(|_| !tuple.is_null()) else { return null_mut() };
-            let object = call(tp.cast(), tuple, kw);
-            Py_DECREF(tuple);
-            return object;
-        };
-        let (ctx, array, h_kw) = (creation.ctx, args.cast::<HPy>(), to_handle(kw));
         let object = match creation.new {
-            Some(new) => to_object(new(ctx, to_handle(tp.cast()), array, count, h_kw)),
+            Some(new) => to_object(new(ctx, to_handle(tp.as_object()), array, count, h_kw)),
             None => new_instance(tp),
         };
-        if object.is_null() || PyObject_TypeCheck(object, tp) == 0 {
+        if object.is_null() || !Type::of(object).is_subtype(tp) {
             return object;
         }
-        let init = (*Py_TYPE(object)).tp_init;
+        let init = Type::of(object).tp_init();
         let result = match (init, creation.init) {
             (None, _) => 0,
-            _ if is_same(init, PyBaseObject_Type.tp_init) => 0,
+            _ if is_same(init, Type::object().tp_init()) => 0,
             (_, Some(own)) if is_same(init, creation.init_entry) => own(ctx, to_handle(object), array, count, h_kw),
             (Some(init), _) => {
                 let tuple = tuple_of(args, count);
@@ -105,6 +90,20 @@ unsafe fn construct(
             Py_DECREF(object);
             return null_mut();
         }
+        object
+    }
+}
+
+/// What `type` does for a type that somebody has changed.
+#[cold]
+#[inline(never)]
+unsafe fn call_changed(tp: Type, args: *const *mut PyObject, count: isize, kw: *mut PyObject) -> *mut PyObject {
+    // SAFETY: the caller's arguments are alive during the call. The tuple is ours.
+    unsafe {
+        let tuple = tuple_of(args, count);
+        let Some(call) = Type::metatype().tp_call().filter(|_| !tuple.is_null()) else { return null_mut() };
+        let object = call(tp.as_object(), tuple, kw);
+        Py_DECREF(tuple);
         object
     }
 }

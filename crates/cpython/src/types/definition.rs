@@ -4,16 +4,18 @@
 //! content, shared by all types made from it, and never freed: types come and go without a leak, and whatever points into a
 //! definition may outlive them.
 //!
-//! A type of ours is known by its `tp_dealloc`, which is ours; its `tp_methods` is the array at the end of its definition.
+//! The `tp_methods` of a type of ours is the array at the end of its definition, which stands in the [`registry`].
 
 use core::ffi::{c_int, c_void};
 use core::mem::{offset_of, size_of};
 use core::slice::from_raw_parts;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use hpy_abi::*;
 use pyo3_ffi::*;
 
-use super::{functions, shape};
+use super::type_object::Type;
+use super::{registry, shape};
 use crate::append_only::{AppendOnly, Link, zeroed};
 use crate::array::Array;
 use crate::raised::Result;
@@ -24,10 +26,14 @@ pub struct Definition {
     next: *mut Definition,
     /// Of the whole block.
     size: usize,
+    /// Whether there are types made from it whose instances are more than a struct of fixed size.
+    has_other_instances: AtomicBool,
     // From here on definitions are compared, byte by byte.
     pub shape: HPyType_BuiltinShape,
     /// `HPyType_Spec.basicsize`: that of the struct, 0 if it is the base's.
     pub struct_size: c_int,
+    /// Whether types made from it have our functions. Otherwise they are legacy types, which do all by themselves, and none of ours.
+    is_ours: bool,
     /// Where in an object the struct starts; negative if that depends on the object.
     struct_offset: isize,
     getset_count: usize,
@@ -66,6 +72,7 @@ unsafe impl Link for Definition {
 pub struct Parts {
     pub shape: HPyType_BuiltinShape,
     pub struct_size: c_int,
+    pub is_ours: bool,
     pub traverse: HPyFunc_traverseproc,
     pub destroy: HPyFunc_destroyfunc,
     pub call: Option<vectorcallfunc>,
@@ -88,6 +95,7 @@ impl Definition {
             (*made).size = size;
             (*made).shape = parts.shape;
             (*made).struct_size = parts.struct_size;
+            (*made).is_ours = parts.is_ours;
             (*made).struct_offset = if shape::is_variable(parts.shape) { -1 } else { shape::head_size(parts.shape) };
             (*made).method_count = methods.len();
             (*made).getset_count = getsets.len();
@@ -104,7 +112,11 @@ impl Definition {
                 (*place).ml_doc = method.ml_doc;
             }
             (*made).getsets().copy_from_nonoverlapping(getsets.as_ptr(), getsets.len());
-            Ok(DEFINITIONS.publish(made))
+            let definition = DEFINITIONS.publish(made);
+            if definition.is_ours {
+                registry::add(definition.methods().addr())?;
+            }
+            Ok(definition)
         }
     }
 
@@ -140,9 +152,38 @@ impl Definition {
     /// The object has to be alive.
     #[inline]
     pub unsafe fn payload_of(object: *mut PyObject) -> *mut c_void {
-        // SAFETY: as this function's.
+        // SAFETY: as this function's; the object is an instance of its type and of that one's bases.
         unsafe {
-            Definition::of_nearest(Py_TYPE(object)).map_or(object.cast(), |definition| definition.payload(object))
+            let definition = Type::of(object).nearest_definition();
+            definition.map_or(object.cast(), |definition| definition.payload(object))
+        }
+    }
+
+    /// The definition that these are the methods of, which stays.
+    ///
+    /// # Safety
+    /// They are those of one.
+    #[inline(always)]
+    unsafe fn with(methods: *mut PyMethodDef) -> &'static Definition {
+        // SAFETY: as this function's. Not even a compiler that forgets where the address comes from has to ask whether it is null.
+        unsafe {
+            let definition = methods.byte_sub(offset_of!(Definition, methods)).cast::<Definition>();
+            core::hint::assert_unchecked(!definition.is_null());
+            &*definition
+        }
+    }
+
+    /// Notes a type that has been made from this, before it has instances.
+    pub fn made(&self, is_plain: bool) {
+        if !is_plain {
+            self.has_other_instances.store(true, Ordering::SeqCst);
+        }
+        // Another thread may be making another type from it at the same time.
+        if !self.has_other_instances.load(Ordering::SeqCst) {
+            registry::set_plain(self.methods().addr(), true);
+        }
+        if self.has_other_instances.load(Ordering::SeqCst) {
+            registry::set_plain(self.methods().addr(), false);
         }
     }
 
@@ -169,54 +210,51 @@ impl Definition {
         // SAFETY: the block has that size, and was zeroed before its fields were set.
         unsafe { from_raw_parts((&raw const *self).cast::<u8>().add(start), self.size - start) }
     }
-
-    /// The definition of a type, if it is one of ours; none for null.
-    ///
-    /// # Safety
-    /// The type has to be alive.
-    #[inline]
-    pub unsafe fn of(tp: *mut PyTypeObject) -> Option<&'static Definition> {
-        // SAFETY: a type with our deallocator was made with the methods of a definition.
-        unsafe {
-            if tp.is_null() || !functions::is_ours((*tp).tp_dealloc) {
-                return None;
-            }
-            Some(Definition::of_ours(tp))
-        }
-    }
-
-    /// The definition of a type of ours.
-    ///
-    /// # Safety
-    /// The type has to be one.
-    #[inline(always)]
-    pub unsafe fn of_ours(tp: *mut PyTypeObject) -> &'static Definition {
-        // SAFETY: the type was made with the methods of a definition.
-        unsafe { &*(*tp).tp_methods.byte_sub(offset_of!(Definition, methods)).cast::<Definition>() }
-    }
-
-    /// The definition of a type or of the nearest of its bases that is one of ours.
-    ///
-    /// # Safety
-    /// The type has to be alive.
-    #[inline]
-    pub unsafe fn of_nearest(tp: *mut PyTypeObject) -> Option<&'static Definition> {
-        // SAFETY: as this function's.
-        unsafe { Definition::of(nearest(tp)) }
-    }
 }
 
-/// The type or the nearest of its bases that is one of ours; null if none is.
-///
-/// # Safety
-/// The type has to be alive.
-#[inline]
-pub unsafe fn nearest(mut tp: *mut PyTypeObject) -> *mut PyTypeObject {
-    // SAFETY: a type keeps its bases alive.
-    unsafe {
-        while !tp.is_null() && !functions::is_ours((*tp).tp_dealloc) {
-            tp = (*tp).tp_base;
+/// What a type of ours has beside what CPython knows of it.
+impl Type {
+    /// The definition of a type of ours; none of any other.
+    #[inline(always)]
+    pub fn definition(self) -> Option<&'static Definition> {
+        let methods = self.methods();
+        // SAFETY: what is registered is part of a definition.
+        if registry::has(methods.addr()) { Some(unsafe { Definition::with(methods) }) } else { None }
+    }
+
+    /// The same for a type whose instances are a struct of fixed size and nothing more, if that can be told without a call. For functions
+    /// that have a longer way for the others.
+    #[inline(always)]
+    pub fn definition_if_plain(self) -> Option<&'static Definition> {
+        let methods = self.methods();
+        // SAFETY: what is registered is part of a definition.
+        if registry::has_plain(methods.addr()) { Some(unsafe { Definition::with(methods) }) } else { None }
+    }
+
+    #[inline]
+    pub fn is_ours(self) -> bool {
+        self.definition().is_some()
+    }
+
+    /// The type or the nearest of its bases that is one of ours.
+    #[inline]
+    pub fn nearest_of_ours(self) -> Option<Type> {
+        let mut tp = self;
+        while !tp.is_ours() {
+            tp = tp.base()?;
         }
-        tp
+        Some(tp)
+    }
+
+    /// The definition of that one.
+    #[inline]
+    pub fn nearest_definition(self) -> Option<&'static Definition> {
+        let mut tp = self;
+        loop {
+            if let Some(definition) = tp.definition() {
+                return Some(definition);
+            }
+            tp = tp.base()?;
+        }
     }
 }

@@ -1,12 +1,14 @@
-//! The functions that every type of ours has, by which it is recognised.
+//! The functions that types of ours have.
 //!
 //! This crate can be in a process more than once: in the runtime, and in each extension of the CPython ABI. A type that one copy
 //! made may be the base of another's. So the copies agree on one set of functions, that of the copy which came first, and on the
-//! layout of what they find through them, which is that of [`super::definition`]. [`super::agreement`] does that.
+//! layout of what they find through a type, which is that of [`super::definition`]. [`super::agreement`] does that.
 
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3_ffi::*;
+
+use super::registry::{self, Registry};
 
 #[repr(C)]
 pub struct Functions {
@@ -17,6 +19,8 @@ pub struct Functions {
     pub clear: inquiry,
     /// Of types with `HPy_tp_call`.
     pub call: ternaryfunc,
+    /// By which types are recognised.
+    pub registry: &'static Registry,
 }
 
 /// What has been agreed on.
@@ -29,6 +33,7 @@ static NOBODYS: Functions = Functions {
     traverse: nobodys::traverse,
     clear: nobodys::clear,
     call: nobodys::call,
+    registry: &registry::OWN,
 };
 
 /// From now on types can be made with these functions, unless others have been agreed on.
@@ -76,20 +81,4 @@ pub fn is_same<A: Copy, B: Copy>(one: Option<A>, other: Option<B>) -> bool {
     unsafe {
         core::mem::transmute_copy::<Option<A>, usize>(&one) == core::mem::transmute_copy::<Option<B>, usize>(&other)
     }
-}
-
-/// Whether a type's deallocator is ours, and so the type.
-#[inline]
-pub fn is_ours(function: Option<destructor>) -> bool {
-    is_same(function, Some(ours().dealloc_struct)) || is_same(function, Some(ours().dealloc))
-}
-
-/// Whether instances of a type are of a fixed size and have nothing but a struct.
-///
-/// # Safety
-/// The type is alive.
-#[inline]
-pub unsafe fn has_struct_only(tp: *mut PyTypeObject) -> bool {
-    // SAFETY: as this function's.
-    unsafe { is_same((*tp).tp_dealloc, Some(ours().dealloc_struct)) }
 }

@@ -1,16 +1,16 @@
 //! Members, getters and setters: CPython's definitions from an extension's.
 
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_long, c_longlong, c_short, c_void};
 use core::mem::transmute;
 
 use hpy_abi::*;
 use pyo3_ffi::*;
 
-use super::definition::{Definition, nearest};
 use super::shape;
+use super::type_object::Type;
 use crate::array::Array;
 use crate::handle::{new_ref, to_handle, to_object};
-use crate::raised::{PythonError, Result};
+use crate::raised::{PythonError, Result, raise};
 use crate::{bridge, lock};
 
 /// Getters and setters of the definitions, then the legacy ones.
@@ -56,6 +56,41 @@ pub unsafe fn add_getsets(
     Ok(())
 }
 
+/// A member has to be of a known type, and to lie in the struct.
+pub fn check(spec: &HPyType_Spec, member: &HPyMember) -> Result<()> {
+    // SAFETY: the interpreter is held, and the arguments are what the formats say.
+    unsafe {
+        let Some(size) = size_of_type(member.r#type) else {
+            let format = c"HPyType_Spec.defines of '%s': member '%s' has the unknown type %d";
+            return Err(raise!(PyExc_TypeError, format, spec.name, member.name, member.r#type.0));
+        };
+        let end = member.offset.wrapping_add(size);
+        if member.offset < 0 || end < member.offset || end > spec.basicsize as isize {
+            let format =
+                c"HPyType_Spec.defines of '%s': member '%s' (offset %zd) is not in the struct, whose basicsize is %d";
+            return Err(raise!(PyExc_TypeError, format, spec.name, member.name, member.offset, spec.basicsize));
+        }
+    }
+    Ok(())
+}
+
+/// The size of a member, or the least there is of it.
+fn size_of_type(ty: HPyMember_FieldType) -> Option<isize> {
+    let size = match ty {
+        HPyMember_SHORT | HPyMember_USHORT => size_of::<c_short>(),
+        HPyMember_INT | HPyMember_UINT => size_of::<c_int>(),
+        HPyMember_LONG | HPyMember_ULONG => size_of::<c_long>(),
+        HPyMember_FLOAT => size_of::<f32>(),
+        HPyMember_DOUBLE => size_of::<f64>(),
+        HPyMember_CHAR | HPyMember_BYTE | HPyMember_UBYTE | HPyMember_BOOL | HPyMember_STRING_INPLACE => 1,
+        HPyMember_LONGLONG | HPyMember_ULONGLONG => size_of::<c_longlong>(),
+        HPyMember_STRING | HPyMember_OBJECT | HPyMember_OBJECT_EX | HPyMember_HPYSSIZET => size_of::<isize>(),
+        HPyMember_NONE => 0,
+        _ => return None,
+    };
+    Some(size.cast_signed())
+}
+
 /// Whether a member is made of getter and setter: where its place depends on the object, and where CPython's own members of this type
 /// are wrong without the GIL (those of `OBJECT_EX` are right).
 pub fn needs_functions(member: &HPyMember, spec: &HPyType_Spec) -> bool {
@@ -85,18 +120,19 @@ unsafe fn located(object: *mut PyObject, member: *mut c_void) -> (*mut c_char, P
 
 /// The struct of the type that has this member: where structs start can differ between a type and its bases.
 unsafe fn payload_with(object: *mut PyObject, member: *mut c_void) -> *mut c_void {
-    // SAFETY: the closure is the extension's member, and the object's type has a base of ours; a type keeps its bases alive.
-    unsafe {
-        let mut tp = nearest(Py_TYPE(object));
-        while let Some(definition) = Definition::of(tp) {
-            if definition.getset_slice().iter().any(|getset| getset.closure == member) {
-                return definition.payload(object);
-            }
-            tp = nearest((*tp).tp_base);
+    // SAFETY: the caller's object is alive.
+    let mut next = Some(unsafe { Type::of(object) });
+    while let Some(tp) = next.and_then(Type::nearest_of_ours) {
+        if let Some(definition) = tp.definition()
+            && definition.getset_slice().iter().any(|getset| getset.closure == member)
+        {
+            // SAFETY: the object is an instance of its type's bases.
+            return unsafe { definition.payload(object) };
         }
-        // A legacy type that is none of ours: its struct is the object.
-        object.cast()
+        next = tp.base();
     }
+    // A legacy type that is none of ours: its struct is the object.
+    object.cast()
 }
 
 unsafe extern "C" fn get_member(object: *mut PyObject, member: *mut c_void) -> *mut PyObject {

@@ -16,16 +16,13 @@ use pyo3_ffi::*;
 
 use super::functions;
 use super::reference::Reference;
+use super::type_object::Type;
 use crate::handle::new_ref;
 use crate::raised::{PythonError, Result, raise};
 
 /// Whether a metaclass makes its classes as `type` does.
-///
-/// # Safety
-/// The type is alive.
-pub unsafe fn makes_like_type(meta: *mut PyTypeObject) -> bool {
-    // SAFETY: as this function's.
-    unsafe { functions::is_same((*meta).tp_new, PyType_Type.tp_new) }
+pub fn makes_like_type(meta: Type) -> bool {
+    functions::is_same(meta.tp_new(), Type::metatype().tp_new())
 }
 
 /// Makes the type, an instance of `meta`, which is derived from the metaclasses of all bases.
@@ -36,22 +33,18 @@ pub unsafe fn makes_like_type(meta: *mut PyTypeObject) -> bool {
 pub unsafe fn create(
     spec: &mut PyType_Spec,
     bases: *mut PyObject,
-    meta: *mut PyTypeObject,
+    meta: Type,
     members: usize,
 ) -> Result<*mut PyObject> {
     // SAFETY: as this function's.
     unsafe {
-        let made = PyType_FromSpecWithBases(spec, bases);
-        if made.is_null() {
-            return Err(PythonError);
-        }
-        if meta == Py_TYPE(made) {
+        let made = checked(PyType_FromSpecWithBases(spec, bases))?;
+        if meta == Type::of(made) {
             return Ok(made);
         }
-        if (*meta).tp_basicsize == PyType_Type.tp_basicsize {
-            // It adds nothing to a type. As a heap type, each instance has a reference to it.
-            new_ref(meta.cast());
-            (*made).ob_type = meta;
+        if meta.basicsize() == Type::metatype().basicsize() {
+            // It adds nothing to a type.
+            give_to(made, meta);
             return Ok(made);
         }
         let result = adopt(made.cast(), spec, meta, members);
@@ -68,32 +61,42 @@ pub unsafe fn create(
 pub unsafe fn create(
     spec: &mut PyType_Spec,
     bases: *mut PyObject,
-    meta: *mut PyTypeObject,
+    meta: Type,
     _members: usize,
 ) -> Result<*mut PyObject> {
     // SAFETY: as this function's.
     unsafe {
         if makes_like_type(meta) {
-            return checked(PyType_FromMetaclass(meta, null_mut(), spec, bases));
+            return checked(PyType_FromMetaclass(meta.as_ptr(), null_mut(), spec, bases));
         }
         let stand_in = stand_in(meta)?;
         let made = checked(PyType_FromMetaclass(stand_in.as_ptr().cast(), null_mut(), spec, bases))?;
-        // It is as large as theirs, and a heap type, to which each instance has a reference.
-        new_ref(meta.cast());
-        (*made).ob_type = meta;
+        // It is as large as theirs, and has a reference from the new type, which is no longer its instance.
+        give_to(made, meta);
         Py_DECREF(stand_in.as_ptr());
         Ok(made)
     }
 }
 
+/// Makes a new type an instance of `meta`, a heap type, to which each instance has a reference.
+///
+/// # Safety
+/// The new type is the caller's, and as large as instances of `meta` are.
+unsafe fn give_to(made: *mut PyObject, meta: Type) {
+    // SAFETY: as this function's.
+    unsafe {
+        new_ref(meta.as_object());
+        (*made).ob_type = meta.as_ptr();
+    }
+}
+
 /// A metaclass like `meta` that makes its classes as `type` does.
 #[cfg(Py_3_12)]
-unsafe fn stand_in(meta: *mut PyTypeObject) -> Result<Reference> {
+fn stand_in(meta: Type) -> Result<Reference> {
     let mut slots = [PyType_Slot { slot: Py_tp_new, pfunc: null_mut() }, PyType_Slot { slot: 0, pfunc: null_mut() }];
-    // SAFETY: the caller's metaclass is alive; the slots live until the type is made.
+    // SAFETY: the slots live until the type is made. A function pointer is as wide as any pointer.
     unsafe {
-        // A function pointer is as wide as any pointer.
-        slots[0].pfunc = core::mem::transmute::<Option<newfunc>, *mut c_void>(PyType_Type.tp_new);
+        slots[0].pfunc = core::mem::transmute::<Option<newfunc>, *mut c_void>(Type::metatype().tp_new());
         let mut spec = PyType_Spec {
             name: c"hpy.metaclass".as_ptr(),
             basicsize: 0,
@@ -101,7 +104,7 @@ unsafe fn stand_in(meta: *mut PyTypeObject) -> Result<Reference> {
             flags: Py_TPFLAGS_DEFAULT as c_uint,
             slots: slots.as_mut_ptr(),
         };
-        checked(PyType_FromSpecWithBases(&mut spec, meta.cast())).map(Reference::new)
+        checked(PyType_FromSpecWithBases(&mut spec, meta.as_object())).map(Reference::new)
     }
 }
 
@@ -112,7 +115,7 @@ unsafe fn stand_in(meta: *mut PyTypeObject) -> Result<Reference> {
 pub unsafe fn run_new(made: *mut PyObject) -> Result<()> {
     // SAFETY: as this function's.
     unsafe {
-        let meta = Py_TYPE(made);
+        let meta = Type::of(made);
         if makes_like_type(meta) {
             return Ok(());
         }
@@ -135,22 +138,22 @@ pub unsafe fn run_new(made: *mut PyObject) -> Result<()> {
         if result.as_ptr() != made {
             let format =
                 c"'%s' can't have the metaclass '%s' of its base: that makes classes which are not those it is given";
-            return Err(raise!(PyExc_TypeError, format, (*made.cast::<PyTypeObject>()).tp_name, (*meta).tp_name));
+            return Err(raise!(PyExc_TypeError, format, Type::new(made.cast()).name(), meta.name()));
         }
         Ok(())
     }
 }
 
 /// Calls the metaclass's `__new__` with a metaclass that has `behind` behind it.
-unsafe fn run_with(made: *mut PyObject, meta: *mut PyTypeObject, behind: *mut PyObject) -> Result<*mut PyObject> {
+unsafe fn run_with(made: *mut PyObject, meta: Type, behind: *mut PyObject) -> Result<*mut PyObject> {
     // SAFETY: the caller's objects are alive; all references are ours.
     unsafe {
         let tp = made.cast::<PyTypeObject>();
         let derived = Reference::new(checked(PyObject_CallFunction(
-            Py_TYPE(meta.cast()).cast(),
+            meta.metaclass().as_object(),
             c"s(OO){}".as_ptr(),
-            (*meta).tp_name,
-            meta,
+            meta.name(),
+            meta.as_ptr(),
             behind,
         ))?);
         let name = Reference::new(checked(PyObject_GetAttrString(made, c"__name__".as_ptr()))?);
@@ -159,7 +162,7 @@ unsafe fn run_with(made: *mut PyObject, meta: *mut PyTypeObject, behind: *mut Py
         if PyDict_Update(namespace.as_ptr(), proxy.as_ptr()) < 0 {
             return Err(PythonError);
         }
-        let new = Reference::new(checked(PyObject_GetAttrString(meta.cast(), NEW.as_ptr()))?);
+        let new = Reference::new(checked(PyObject_GetAttrString(meta.as_object(), NEW.as_ptr()))?);
         checked(PyObject_CallFunctionObjArgs(
             new.as_ptr(),
             derived.as_ptr(),
@@ -192,7 +195,7 @@ unsafe extern "C" fn gives_made(made: *mut PyObject, _args: *mut PyObject, _kw: 
     unsafe { new_ref(made) }
 }
 
-unsafe fn checked(object: *mut PyObject) -> Result<*mut PyObject> {
+fn checked(object: *mut PyObject) -> Result<*mut PyObject> {
     if object.is_null() { Err(PythonError) } else { Ok(object) }
 }
 
@@ -201,60 +204,63 @@ unsafe fn checked(object: *mut PyObject) -> Result<*mut PyObject> {
 /// # Safety
 /// `plain` is new, `members` the number of its members.
 #[cfg(not(Py_3_12))]
-unsafe fn adopt(
-    plain: *mut PyHeapTypeObject,
-    spec: &PyType_Spec,
-    meta: *mut PyTypeObject,
-    members: usize,
-) -> Result<*mut PyObject> {
-    // SAFETY: the new object is as large as a heap type with these members, and nobody else's until it is ready. Of what is
-    // copied, references are counted, and what the type owns alone is made again.
+unsafe fn adopt(plain: *mut PyHeapTypeObject, spec: &PyType_Spec, meta: Type, members: usize) -> Result<*mut PyObject> {
+    let Some(alloc) = meta.tp_alloc() else { return Err(PythonError) };
+    // SAFETY: the new object is as large as a heap type with these members, and nobody else's until it is ready.
     unsafe {
-        let Some(alloc) = (*meta).tp_alloc else { return Err(PythonError) };
-        let object = alloc(meta, members.cast_signed());
-        if object.is_null() {
-            return Err(PythonError);
-        }
+        let object = checked(alloc(meta.as_ptr(), members.cast_signed()))?;
         let made = object.cast::<PyHeapTypeObject>();
         let head = size_of::<PyVarObject>();
         let content = (made.cast::<u8>()).add(head);
         content.copy_from_nonoverlapping(plain.cast::<u8>().add(head), size_of::<PyHeapTypeObject>() - head);
+        (*made).ht_type.tp_flags = core::ffi::c_ulong::from(spec.flags) | Py_TPFLAGS_HEAPTYPE;
+        part(made, plain);
+        // Members stand at the end of the object, behind what the metaclass adds to it.
+        if !(*plain).ht_type.tp_members.is_null() {
+            let own_members = made.byte_offset(meta.basicsize()).cast::<PyMemberDef>();
+            own_members.copy_from_nonoverlapping((*plain).ht_type.tp_members, members);
+            (*made).ht_type.tp_members = own_members;
+        }
+        let tp = &raw mut (*made).ht_type;
+        if PyType_Ready(tp) < 0 || copy_module(tp, plain) < 0 || forget_inherited(tp, plain) < 0 {
+            Py_DECREF(object);
+            return Err(PythonError);
+        }
+        Ok(object)
+    }
+}
 
+/// Sets right what a type's content says after it has been copied: of what both refer to, each has references of its own; what a type
+/// owns alone goes to the new one, or is made again when that gets ready.
+///
+/// # Safety
+/// The content of `made` is that of `plain`. Both are the caller's.
+#[cfg(not(Py_3_12))]
+unsafe fn part(made: *mut PyHeapTypeObject, plain: *mut PyHeapTypeObject) {
+    // SAFETY: as this function's, so all that is not null is alive.
+    unsafe {
         let tp = &raw mut (*made).ht_type;
         (*tp).tp_as_async = &raw mut (*made).as_async;
         (*tp).tp_as_number = &raw mut (*made).as_number;
         (*tp).tp_as_sequence = &raw mut (*made).as_sequence;
         (*tp).tp_as_mapping = &raw mut (*made).as_mapping;
         (*tp).tp_as_buffer = &raw mut (*made).as_buffer;
-        (*tp).tp_flags = core::ffi::c_ulong::from(spec.flags) | Py_TPFLAGS_HEAPTYPE;
         new_ref((*made).ht_name);
         new_ref((*made).ht_qualname);
         new_ref((*tp).tp_base.cast());
+        (*tp).tp_bases = new_ref((*plain).ht_type.tp_bases);
         (*made).ht_slots = null_mut();
         (*made).ht_module = null_mut();
-        // The plain type goes, and leaves behind what it alone owns.
         (*plain).ht_cached_keys = null_mut();
         (*plain).ht_type.tp_doc = null_mut();
         #[cfg(Py_3_11)]
         owned_name(plain).write(null_mut());
         (*tp).tp_dict = null_mut();
-        (*tp).tp_bases = new_ref((*plain).ht_type.tp_bases);
         (*tp).tp_mro = null_mut();
         (*tp).tp_cache = null_mut();
         (*tp).tp_subclasses = null_mut();
         (*tp).tp_weaklist = null_mut();
         (*tp).tp_version_tag = 0;
-        // Members stand at the end of the object, behind what the metaclass adds to it.
-        let own_members = made.byte_offset((*meta).tp_basicsize).cast::<PyMemberDef>();
-        if !(*plain).ht_type.tp_members.is_null() {
-            own_members.copy_from_nonoverlapping((*plain).ht_type.tp_members, members);
-            (*tp).tp_members = own_members;
-        }
-        if PyType_Ready(tp) < 0 || copy_module(tp, plain) < 0 || forget_inherited(tp, plain) < 0 {
-            Py_DECREF(object);
-            return Err(PythonError);
-        }
-        Ok(object)
     }
 }
 

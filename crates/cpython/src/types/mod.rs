@@ -1,10 +1,11 @@
 //! Types of extensions' own, and fields of their instances.
 //!
 //! * [`create`] makes a type from a spec; [`bases`] knows about bases, [`metaclass`] about the types of types.
-//! * [`instance`] makes instances, [`construct`] quickly from the arguments of a call, [`lifecycle`] is how they end, and what the garbage
-//!   collector sees of them; [`referents`] tells the collector from people who ask.
-//! * [`definition`] is what a type points to for as long as it lives, and how a type of ours is recognised; [`member`] makes its members and
-//!   getters, [`name`] keeps names.
+//! * [`instance`] makes instances, [`construct`] quickly from the arguments of a call. [`dealloc`] is how they end, [`collector`] what the
+//!   garbage collector sees of them: both go through their [`parts`], of which [`python_class`] and [`attributes`] are two.
+//!   [`referents`] tells the collector from people who ask.
+//! * [`type_object`] reads types. [`definition`] is what a type of ours points to for as long as it lives, and [`registry`] how it is
+//!   recognised by that; [`member`] makes its members and getters, [`name`] keeps names.
 //! * [`special`] is for methods that Python calls by itself, such as `__iter__`.
 //! * [`shape`] says where in an object the extension's struct lies.
 //! * [`functions`] are what all types of ours have in common, [`agreement`] makes several copies of this crate agree on them.
@@ -12,33 +13,39 @@
 
 pub mod agreement;
 mod arguments;
+mod attributes;
 mod bases;
 pub mod call;
+pub mod collector;
 mod construct;
 mod create;
+mod dealloc;
 mod definition;
 pub mod functions;
 mod instance;
-pub mod lifecycle;
+mod legacy;
 mod member;
 mod metaclass;
 mod name;
+mod parts;
+mod python_class;
 mod reference;
 mod referents;
+mod registry;
 pub(crate) mod shape;
 mod special;
+mod type_object;
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_void};
 
-use hpy_abi::runtime::{Field, Type};
 use hpy_abi::*;
 use pyo3_ffi::*;
 
 use crate::autogen_direct::direct_type;
 use crate::handle::{new_ref, to_handle, to_object};
 use crate::{CPython, lock};
-use definition::Definition;
-use instance::{is_plain, new_instance, new_plain};
+use instance::{has_usual_memory, new_instance, new_plain, new_with_data};
+use type_object::Type;
 
 macro_rules! as_struct {
     ($($function:ident => $shape:ident),*) => {
@@ -51,7 +58,19 @@ macro_rules! as_struct {
     };
 }
 
-impl Type for CPython {
+/// The type that a handle stands for. TypeError with this message for anything else.
+unsafe fn type_of_handle(h: HPy, message: &core::ffi::CStr) -> Option<Type> {
+    // SAFETY: the caller's handle is a live object, and the interpreter held.
+    unsafe {
+        let tp = Type::from_object(to_object(h));
+        if tp.is_none() {
+            PyErr_SetString(PyExc_TypeError, message.as_ptr());
+        }
+        tp
+    }
+}
+
+impl runtime::Type for CPython {
     direct_type!();
 
     with_shapes!(as_struct);
@@ -72,74 +91,44 @@ impl Type for CPython {
         _nargs: HPy_ssize_t,
         _kw: HPy,
     ) -> HPy {
-        let tp = to_object(r#type);
         // SAFETY: the caller's handle is a live object.
-        unsafe {
-            if PyType_Check(tp) == 0 {
-                PyErr_SetString(PyExc_TypeError, c"HPy_Type_GenericNew arg 1 must be a type".as_ptr());
-                return HPy::NULL;
-            }
-            to_handle(new_instance(tp.cast()))
-        }
+        let tp = unsafe { type_of_handle(r#type, c"HPy_Type_GenericNew arg 1 must be a type") };
+        tp.map_or(HPy::NULL, |tp| to_handle(new_instance(tp)))
     }
 
     unsafe extern "C" fn ctx_New(_ctx: *mut HPyContext, h_type: HPy, data: *mut *mut c_void) -> HPy {
-        let tp = to_object(h_type);
-        // SAFETY: the caller's handle is a live object, and its pointer can be written.
+        // SAFETY: the caller's handle is a live object.
+        let Some(tp) = (unsafe { type_of_handle(h_type, c"HPy_New arg 1 must be a type") }) else {
+            return HPy::NULL;
+        };
+        // SAFETY: the caller's pointer can be written.
         unsafe {
-            if PyType_Check(tp) == 0 {
-                PyErr_SetString(PyExc_TypeError, c"HPy_New arg 1 must be a type".as_ptr());
-                return HPy::NULL;
+            match tp.definition_if_plain() {
+                Some(definition) if has_usual_memory(tp) => new_plain(tp, definition, data),
+                _ => new_with_data(tp, data),
             }
-            let tp = tp.cast::<PyTypeObject>();
-            if is_plain(tp) {
-                let object = new_plain(tp);
-                if !object.is_null() {
-                    *data = Definition::of_ours(tp).fixed_payload(object);
-                }
-                return to_handle(object);
-            }
-            let object = new_instance(tp);
-            if !object.is_null() {
-                *data = Definition::payload_of(object);
-            }
-            to_handle(object)
         }
     }
 
     unsafe extern "C" fn ctx_Type_GetBuiltinShape(_ctx: *mut HPyContext, h_type: HPy) -> HPyType_BuiltinShape {
-        let tp = to_object(h_type);
         // SAFETY: the caller's handle is a live object.
-        unsafe {
-            if PyType_Check(tp) == 0 {
-                PyErr_SetString(PyExc_TypeError, c"arg must be a type".as_ptr());
-                return HPyType_BuiltinShape(-2);
-            }
-            Definition::of_nearest(tp.cast()).map_or(HPyType_BuiltinShape_Legacy, |definition| definition.shape)
+        match unsafe { type_of_handle(h_type, c"arg must be a type") } {
+            Some(tp) => tp.nearest_definition().map_or(HPyType_BuiltinShape_Legacy, |definition| definition.shape),
+            None => HPyType_BuiltinShape(-2),
         }
     }
 
     unsafe extern "C" fn ctx_TypeCheck(_ctx: *mut HPyContext, obj: HPy, r#type: HPy) -> c_int {
-        let tp = to_object(r#type).cast();
-        // SAFETY: the caller vouches for a type.
+        // SAFETY: the caller vouches for an object and a type.
         unsafe {
-            let own = Py_TYPE(to_object(obj));
+            let (own, tp) = (Py_TYPE(to_object(obj)), to_object(r#type).cast());
             if own == tp { 1 } else { PyType_IsSubtype(own, tp) }
         }
     }
 
     unsafe extern "C" fn ctx_Type_GetName(_ctx: *mut HPyContext, r#type: HPy) -> *const c_char {
-        let object = to_object(r#type).cast::<PyTypeObject>();
-        // SAFETY: the caller vouches for a type. A heap type's name is a str of its own; a static type's stands behind the
-        // last dot of a string that stays.
-        unsafe {
-            if PyType_HasFeature(object, Py_TPFLAGS_HEAPTYPE) != 0 {
-                return name::of_heap_type(object);
-            }
-            let name = CStr::from_ptr((*object).tp_name);
-            let short = name.to_bytes().rsplit(|&byte| byte == b'.').next().unwrap_or_default();
-            short.as_ptr().cast()
-        }
+        // SAFETY: the caller vouches for a type.
+        name::of(unsafe { Type::new(to_object(r#type).cast()) })
     }
 
     unsafe extern "C" fn ctx_Type_IsSubtype(_ctx: *mut HPyContext, sub: HPy, r#type: HPy) -> c_int {
@@ -148,7 +137,7 @@ impl Type for CPython {
     }
 }
 
-impl Field for CPython {
+impl runtime::Field for CPython {
     unsafe extern "C" fn ctx_Field_Store(
         _ctx: *mut HPyContext,
         target_object: HPy,

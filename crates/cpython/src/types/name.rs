@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char};
 
 use pyo3_ffi::*;
 
+use super::type_object::Type;
 #[cfg(any(not(Py_3_11), Py_GIL_DISABLED))]
 use crate::append_only::{AppendOnly, Link, zeroed};
 use crate::raised::Result;
@@ -59,18 +60,18 @@ pub unsafe fn kept(name: &CStr) -> Result<*const c_char> {
 
 /// The name of a heap type, which keeps it until it is given another one; null with an exception set.
 #[cfg(not(Py_GIL_DISABLED))]
-pub unsafe fn of_heap_type(tp: *mut PyTypeObject) -> *const c_char {
-    // SAFETY: the caller's type is alive.
-    unsafe { PyUnicode_AsUTF8((*tp.cast::<PyHeapTypeObject>()).ht_name) }
+fn of_heap_type(tp: Type) -> *const c_char {
+    // SAFETY: the caller's type is a heap type.
+    unsafe { PyUnicode_AsUTF8((*tp.as_ptr().cast::<PyHeapTypeObject>()).ht_name) }
 }
 
 /// The name of a heap type; null with an exception set. Another thread may give the type another one at any moment, so it is a copy,
 /// which stays.
 #[cfg(Py_GIL_DISABLED)]
-pub unsafe fn of_heap_type(tp: *mut PyTypeObject) -> *const c_char {
-    // SAFETY: the caller's type is alive; the name is ours while it is copied.
+fn of_heap_type(tp: Type) -> *const c_char {
+    // SAFETY: the name is ours while it is copied.
     unsafe {
-        let name = PyType_GetName(tp);
+        let name = PyType_GetName(tp.as_ptr());
         let text = if name.is_null() { core::ptr::null() } else { PyUnicode_AsUTF8(name) };
         let copy = match text.is_null() {
             true => core::ptr::null(),
@@ -79,4 +80,15 @@ pub unsafe fn of_heap_type(tp: *mut PyTypeObject) -> *const c_char {
         Py_XDECREF(name);
         copy
     }
+}
+
+/// The name of a type without its module, as `HPyType_GetName` gives it; null with an exception set.
+pub fn of(tp: Type) -> *const c_char {
+    if tp.is_heap_type() {
+        return of_heap_type(tp);
+    }
+    // SAFETY: the name of a static type is a string that stays.
+    let name = unsafe { CStr::from_ptr(tp.name()) };
+    let short = name.to_bytes().rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+    short.as_ptr().cast()
 }

@@ -14,6 +14,11 @@ impl Reference {
     pub fn as_ptr(&self) -> *mut PyObject {
         self.0
     }
+
+    /// Hands the reference on.
+    pub fn into_raw(mut self) -> *mut PyObject {
+        core::mem::replace(&mut self.0, core::ptr::null_mut())
+    }
 }
 
 impl Drop for Reference {

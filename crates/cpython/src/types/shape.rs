@@ -6,6 +6,8 @@
 use hpy_abi::*;
 use pyo3_ffi::*;
 
+use super::type_object::Type;
+
 /// The alignment of `max_align_t` on all our platforms.
 const MAX_ALIGN: isize = 16;
 
@@ -15,8 +17,8 @@ pub fn align(size: isize) -> isize {
 
 /// The built-in type that a shape builds on. None for legacy types, which say themselves where everything is, and for unknown
 /// shapes.
-pub fn base_type(shape: HPyType_BuiltinShape) -> Option<*mut PyTypeObject> {
-    Some(match shape {
+pub fn base_type(shape: HPyType_BuiltinShape) -> Option<Type> {
+    let base = match shape {
         HPyType_BuiltinShape_Object => &raw mut PyBaseObject_Type,
         HPyType_BuiltinShape_Type => &raw mut PyType_Type,
         HPyType_BuiltinShape_Long => &raw mut PyLong_Type,
@@ -26,7 +28,9 @@ pub fn base_type(shape: HPyType_BuiltinShape) -> Option<*mut PyTypeObject> {
         HPyType_BuiltinShape_List => &raw mut PyList_Type,
         HPyType_BuiltinShape_Dict => &raw mut PyDict_Type,
         _ => return None,
-    })
+    };
+    // SAFETY: a static type.
+    Some(unsafe { Type::new(base) })
 }
 
 /// Whether the struct's place depends on the object.
@@ -36,9 +40,7 @@ pub fn is_variable(shape: HPyType_BuiltinShape) -> bool {
 
 /// What the struct's size is added to for the size of an object.
 pub fn head_size(shape: HPyType_BuiltinShape) -> isize {
-    let Some(base) = base_type(shape) else { return 0 };
-    // SAFETY: a static type.
-    let size = unsafe { (*base).tp_basicsize };
+    let Some(size) = base_type(shape).map(Type::basicsize) else { return 0 };
     // With items in front of it, the struct may start up to one alignment later.
     if is_variable(shape) { align(size) + MAX_ALIGN } else { align(size) }
 }

@@ -8,6 +8,7 @@ use core::ffi::CStr;
 use hpy_abi::*;
 use pyo3_ffi::*;
 
+use super::type_object::Type;
 use crate::handle::new_ref;
 use crate::raised::{PythonError, Result, raise};
 
@@ -49,7 +50,7 @@ fn is_special(name: &CStr) -> bool {
 ///
 /// # Safety
 /// The type is new and made with these definitions; the caller holds the interpreter.
-pub unsafe fn fill_slots(tp: *mut PyTypeObject, defines: &[*mut HPyDef]) -> Result<()> {
+pub unsafe fn fill_slots(tp: Type, defines: &[*mut HPyDef]) -> Result<()> {
     for &define in defines {
         // SAFETY: as this function's; the kind says which. The dictionary keeps the method.
         unsafe {
@@ -57,13 +58,13 @@ pub unsafe fn fill_slots(tp: *mut PyTypeObject, defines: &[*mut HPyDef]) -> Resu
                 continue;
             }
             let name = (*define).u.meth.name;
-            let method = PyDict_GetItemString((*tp).tp_dict, name);
+            let method = PyDict_GetItemString((*tp.as_ptr()).tp_dict, name);
             // Where there is a slot as well, that is what stands in the dictionary.
             if method.is_null() || Py_TYPE(method) != &raw mut PyMethodDescr_Type {
                 continue;
             }
             let method = new_ref(method);
-            let result = PyObject_SetAttrString(tp.cast(), name, method);
+            let result = PyObject_SetAttrString(tp.as_object(), name, method);
             Py_DECREF(method);
             if result < 0 {
                 return Err(PythonError);
