@@ -261,77 +261,95 @@ pub fn type_is_kept(name: &str, function: usize) {
     incident.tell();
 }
 
+/// A definition that is a slot.
+///
+/// # Safety
+/// The definition is an extension's.
+unsafe fn slot_in<'a>(define: *mut HPyDef) -> Option<&'a HPySlot> {
+    // SAFETY: as this function's; definitions stay, and the kind says which part of the union is in use.
+    unsafe { if (*define).kind == HPyDef_Kind_Slot { Some(&(*define).u.slot) } else { None } }
+}
+
+/// The function at a place of the pool, as a definition that stays.
+fn of_pool(slot: HPySlot_Slot, place: usize) -> *mut HPyDef {
+    // SAFETY: a pointer to a function is as wide as any other; the runtime gets it with the slot that says what it is.
+    let function = unsafe {
+        match slot {
+            HPy_tp_traverse => transmute::<Traverse, HPyCFunction>(TRAVERSERS[place / 16][place % 16]),
+            _ => transmute::<Destroy, HPyCFunction>(DESTROYERS[place / 16][place % 16]),
+        }
+    };
+    let slot = HPySlot { slot, r#impl: function, cpy_trampoline: function };
+    Box::into_raw(Box::new(HPyDef { kind: HPyDef_Kind_Slot, u: HPyDefUnion { slot } }))
+}
+
 /// Makes a type known, and gives the spec that the runtime is to make it from.
 ///
 /// # Safety
 /// The spec is complete, and its definitions stay.
 pub unsafe fn prepare(call: Call, spec: &HPyType_Spec) -> (HPyType_Spec, Option<usize>) {
-    // SAFETY: as this function's; the kind says which part of the union is in use.
-    unsafe {
-        let name = names::text(spec.name);
-        let is_hybrid = call.frame.function().is_some_and(|function| function.is_hybrid.load(Relaxed));
-        names::register_definitions(&name, spec.defines, is_hybrid);
-        let mut defines = Vec::new();
-        let mut next = spec.defines;
-        while !next.is_null() && !(*next).is_null() {
-            defines.push(*next);
-            next = next.add(1);
-        }
-        let find = |slot: HPySlot_Slot| {
-            let found =
-                defines.iter().find(|define| (***define).kind == HPyDef_Kind_Slot && (***define).u.slot.slot == slot);
-            found.and_then(|define| (**define).u.slot.r#impl)
-        };
+    let is_hybrid = call.frame.function().is_some_and(|function| function.is_hybrid.load(Relaxed));
+    // SAFETY: as this function's.
+    let (defines, mut copy) = unsafe {
+        names::register_definitions(&names::text(spec.name), spec.defines, is_hybrid);
         known_types::add_members(spec.defines);
-        if let (Some(fill), Some(_)) = (find(HPy_bf_getbuffer), find(HPy_bf_releasebuffer)) {
-            open_buffers::are_released(fill as usize);
-        }
-        let (traverse, destroy) = (find(HPy_tp_traverse), find(HPy_tp_destroy));
-        let mut copy = HPyType_Spec { ..core::ptr::read(spec) };
-        if traverse.is_none() && destroy.is_none() {
-            return (copy, None);
-        }
-        let functions = [traverse, destroy].map(|function| function.map_or(0, |function| function as usize));
-        let mut content: Vec<usize> = defines.iter().map(|define| define.addr()).collect();
-        content.extend(functions);
-        // A spec that is used again gets the same replacement, so that the runtime recognises it.
-        let key = (spec.defines.addr(), content);
-        if let Some((place, defines)) = KNOWN.with(|known| known.replaced.get(&key).copied()) {
-            copy.defines = core::ptr::with_exposed_provenance_mut(defines);
-            return (copy, Some(place));
-        }
-        let place = KNOWN.with(|known| {
-            let next = known.places.len();
-            *known.places.entry(functions).or_insert(next)
-        });
-        let Some(entry) = POOL_FUNCTIONS.get(place) else { return (copy, None) };
-        entry.traverse.store(functions[0], Release);
-        entry.destroy.store(functions[1], Release);
-        let ours = |slot| {
-            let function = match slot {
-                HPy_tp_traverse => transmute::<Traverse, HPyCFunction>(TRAVERSERS[place / 16][place % 16]),
-                _ => transmute::<Destroy, HPyCFunction>(DESTROYERS[place / 16][place % 16]),
-            };
-            let slot = HPySlot { slot, r#impl: function, cpy_trampoline: function };
-            Box::into_raw(Box::new(HPyDef { kind: HPyDef_Kind_Slot, u: HPyDefUnion { slot } }))
-        };
-        // One by one: what is wrong with the list is for the runtime to find.
-        for define in &mut defines {
-            if (**define).kind == HPyDef_Kind_Slot
-                && matches!((**define).u.slot.slot, HPy_tp_traverse | HPy_tp_destroy)
-                && (**define).u.slot.r#impl.is_some()
-            {
-                *define = ours((**define).u.slot.slot);
-            }
-        }
-        if destroy.is_none() {
-            defines.push(ours(HPy_tp_destroy));
-        }
-        defines.push(core::ptr::null_mut());
-        copy.defines = Box::leak(defines.into_boxed_slice()).as_mut_ptr();
-        KNOWN.with(|known| known.replaced.insert(key, (place, copy.defines.expose_provenance())));
-        (copy, Some(place))
+        (null_ended(spec.defines).collect::<Vec<_>>(), core::ptr::read(spec))
+    };
+    let find = |wanted: HPySlot_Slot| {
+        // SAFETY: as this function's.
+        let mut slots = defines.iter().filter_map(|define| unsafe { slot_in(*define) });
+        slots.find(|slot| slot.slot == wanted).and_then(|slot| slot.r#impl)
+    };
+    if let (Some(fill), Some(_)) = (find(HPy_bf_getbuffer), find(HPy_bf_releasebuffer)) {
+        open_buffers::are_released(fill as usize);
     }
+    let (traverse, destroy) = (find(HPy_tp_traverse), find(HPy_tp_destroy));
+    if traverse.is_none() && destroy.is_none() {
+        return (copy, None);
+    }
+    let functions = [traverse, destroy].map(|function| function.map_or(0, |function| function as usize));
+    let mut content: Vec<usize> = defines.iter().map(|define| define.addr()).collect();
+    content.extend(functions);
+    // A spec that is used again gets the same replacement, so that the runtime recognises it.
+    let key = (spec.defines.addr(), content);
+    if let Some((place, defines)) = KNOWN.with(|known| known.replaced.get(&key).copied()) {
+        copy.defines = core::ptr::with_exposed_provenance_mut(defines);
+        return (copy, Some(place));
+    }
+    let place = KNOWN.with(|known| {
+        let next = known.places.len();
+        *known.places.entry(functions).or_insert(next)
+    });
+    let Some(entry) = POOL_FUNCTIONS.get(place) else { return (copy, None) };
+    entry.traverse.store(functions[0], Release);
+    entry.destroy.store(functions[1], Release);
+    // SAFETY: as this function's.
+    let replaced = unsafe { with_functions_of_pool(defines, place, destroy.is_none()) };
+    copy.defines = Box::leak(replaced.into_boxed_slice()).as_mut_ptr();
+    KNOWN.with(|known| known.replaced.insert(key, (place, copy.defines.expose_provenance())));
+    (copy, Some(place))
+}
+
+/// The definitions of a type with those at a place of the pool for its own functions, ended by null.
+///
+/// # Safety
+/// The definitions are an extension's.
+unsafe fn with_functions_of_pool(mut defines: Vec<*mut HPyDef>, place: usize, add_destroy: bool) -> Vec<*mut HPyDef> {
+    // One by one: what is wrong with the list is for the runtime to find.
+    for define in &mut defines {
+        // SAFETY: as this function's.
+        if let Some(slot) = unsafe { slot_in(*define) }
+            && matches!(slot.slot, HPy_tp_traverse | HPy_tp_destroy)
+            && slot.r#impl.is_some()
+        {
+            *define = of_pool(slot.slot, place);
+        }
+    }
+    if add_destroy {
+        defines.push(of_pool(HPy_tp_destroy, place));
+    }
+    defines.push(core::ptr::null_mut());
+    defines
 }
 
 /// The type has been made of what [`prepare`] gave for this spec.
