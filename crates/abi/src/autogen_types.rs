@@ -16,6 +16,11 @@ pub struct cpy_PyObject {
 pub struct cpy_PyMethodDef {
     _opaque: [u8; 0],
 }
+/// The definition of a module of the old C API.
+#[repr(C)]
+pub struct cpy_PyModuleDef {
+    _opaque: [u8; 0],
+}
 /// A buffer of the old C API.
 #[repr(C)]
 pub struct cpy_Py_buffer {

@@ -19,6 +19,7 @@
 #![allow(clippy::too_many_arguments, reason = "the ABI is what it is")]
 
 mod autogen_context;
+mod autogen_trampolines;
 mod autogen_types;
 mod handshake;
 mod null_ended;

@@ -9,6 +9,8 @@ use hpy_layer::threads::Threads;
 pub struct Host {
     /// Appends type and repr of an object. Keeps a pending exception, and never fails.
     pub describe: unsafe fn(object: InnerHandle, text: &mut String),
+    /// The `repr()` of an object in one line and cut off, or what can be said without it. Keeps a pending exception, and never fails.
+    pub repr: unsafe fn(object: InnerHandle) -> String,
     /// The innermost line of Python that is running: `app.py:12 in main`. Keeps a pending exception.
     pub python_place: unsafe fn() -> Option<String>,
     /// Raises the exception for a misuse; one that is pending becomes its context.

@@ -192,6 +192,15 @@ pub unsafe fn object(index: u32) -> InnerHandle {
 }
 
 /// A slot that this interpreter uses. One that Python has seen may have become another interpreter's since.
+/// The `repr()` of an object, as far as it can be had.
+///
+/// # Safety
+/// The handle is one of the context below layers, and open; the caller holds the interpreter.
+pub unsafe fn repr(object: InnerHandle) -> String {
+    // SAFETY: as this function's.
+    Layer::current().map_or_else(String::new, |layer| unsafe { (layer.host.repr)(object) })
+}
+
 fn slot_of_here(index: u32) -> Option<&'static Slot> {
     slot::get(index).filter(|slot| slot.state().interpreter == interpreter::here())
 }

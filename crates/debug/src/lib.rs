@@ -13,10 +13,10 @@
 //!   struct is whose.
 //! * `fields` follows HPyFields and HPyGlobals, `open_buffers` what was exported; `memory` has copies of strings that can be locked.
 //! * `closed_objects` remembers what closed handles stood for, `leak` finds what is left open.
-//! * A misuse becomes a report (`incident`, [`report`]), with places in the source, and what happens then is up to [`policy`] or a
+//! * A misuse becomes a report (`incident`, `report`), with places in the source, and what happens then is up to `policy` or a
 //!   `callback`; what can't be raised at once is `deferred`.
 //! * What is kept belongs to an `interpreter`.
-//! * [`inspect`] is for the Python side.
+//! * [`module`] is the Python side, which asks [`inspect`]; `start` is what there is to do before the first context.
 //!
 //! Nothing here may panic in a way that reaches C: the profile aborts on a panic, and no code relies on one.
 #![allow(non_snake_case, non_upper_case_globals, reason = "the API keeps its C names")]
@@ -54,10 +54,12 @@ mod loaded;
 mod memory;
 mod open_buffers;
 mod permission;
-pub mod policy;
-pub mod report;
+mod policy;
+mod python;
+mod report;
 mod seen;
 mod slot;
+mod start;
 mod thread;
 mod type_slots;
 mod types;
@@ -69,17 +71,19 @@ use std::sync::Once;
 
 use hpy_abi::*;
 use hpy_layer::inner::InnerContext;
+use hpy_layer::object::{Python, Raised, Result};
 use hpy_layer::{fork, place};
 
 hpy_layer::record_calls!();
 
-pub use action::Action;
 pub use autogen_misuses::Misuse;
-pub use callback::{Callback, set as set_callback};
 pub use host::{Host, ROOM, Value};
-pub use leak::{Leak, finish, leaks};
-pub use loaded::{loaded, names as loaded_names};
+pub use loaded::loaded;
+pub use python::module;
 pub use type_slots::type_is_kept;
+
+use action::Action;
+use callback::Callback;
 
 use layer::Layer;
 use slot::{Kind, Mark, NOBODY, Origin};
@@ -89,12 +93,12 @@ pub(crate) struct Debug;
 
 const NAME: &CStr = c"HPy Debug Mode ABI";
 
-/// The context of debug mode over `inner`, for binaries (level 0) or for another layer (level 1). Null with MemoryError set if there is
-/// no memory for it.
+/// The context of debug mode over `inner`, for binaries (level 0) or for another layer (level 1). Raises MemoryError, and ValueError for
+/// settings in the environment that make no sense.
 ///
 /// # Safety
 /// `inner` is complete and stays; the caller holds the interpreter.
-pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize) -> *mut HPyContext {
+pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize) -> Result<*mut HPyContext> {
     static ONCE: Once = Once::new();
     let inner = InnerContext(inner);
     ONCE.call_once(|| {
@@ -107,9 +111,11 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize)
     slot::PARALLEL.store(host.is_parallel, core::sync::atomic::Ordering::Relaxed);
     // SAFETY: as this function's.
     let interpreter = unsafe { interpreter::note(host) };
+    // SAFETY: as this function's.
+    start::begin(unsafe { Python::new(inner.0) })?;
     let mut layers = layer::all();
     if let Some(layer) = layers.iter().find(|layer| layer.inner == inner && layer.level == level) {
-        return layer.outer;
+        return Ok(layer.outer);
     }
     let table = runtime::context::<Debug>(NAME, null_mut());
     // The outermost layer tells those below where calls come from.
@@ -120,7 +126,7 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize)
         drop(layers);
         // SAFETY: the caller holds the interpreter, and the inner context is complete.
         unsafe { inner.ctx_Err_NoMemory() };
-        return null_mut();
+        return Err(Raised);
     }
     // The context keeps a pointer to the layer, which is not moved any more.
     let layer: *mut Layer = layer;
@@ -128,7 +134,7 @@ pub unsafe fn context(inner: *mut HPyContext, host: &'static Host, level: usize)
     unsafe {
         (*layer).outer = thread::detached(&*layer);
         layers.push(&*layer);
-        (*layer).outer
+        Ok((*layer).outer)
     }
 }
 

@@ -290,14 +290,13 @@ pub fn summary() -> Option<String> {
     Some(lines.join("\n"))
 }
 
-/// Forgets what was counted.
-pub fn forget() {
-    COUNTED.lock().unwrap_or_else(PoisonError::into_inner).clear();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn forget() {
+        COUNTED.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 
     fn parse(text: &str) -> Settings {
         Settings::parse(text).unwrap_or_else(|error| panic!("{error}"))

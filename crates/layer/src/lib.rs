@@ -9,6 +9,7 @@
 //! * [`record_calls!`] makes the stubs that note where each call of the API comes from. Only the outermost layer sees that; it tells the one
 //!   below by writing to the first word of its frame.
 //! * [`names`] knows the functions of extensions by their names, and [`place`] the lines of their sources.
+//! * [`module`] is what layers' modules for Python are made of, and [`object`] what these work with.
 //! * [`MEMBERS`] are the members of the context.
 //! * [`mod@fork`] sees to locks when the process forks, [`idle`] keeps what ended threads leave, [`stack`] asks how much stack is left, [`threads`] is what both ask of the interpreter.
 #![allow(non_snake_case, non_upper_case_globals, reason = "the API keeps its C names")]
@@ -26,7 +27,9 @@ pub mod fork;
 pub mod idle;
 pub mod inner;
 pub mod lock;
+pub mod module;
 pub mod names;
+pub mod object;
 pub mod owner;
 pub mod place;
 mod record;

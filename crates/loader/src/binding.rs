@@ -87,21 +87,6 @@ pub unsafe fn file_path(path: *mut PyObject) -> Result<PathBuf> {
     }
 }
 
-/// Makes a module an attribute of another one that can be imported by its own name, too.
-///
-/// # Safety
-/// The modules are alive; the caller holds the interpreter.
-pub unsafe fn publish(parent: *mut PyObject, attribute: &CStr, name: &CStr, module: &Owned) -> Result<()> {
-    // SAFETY: as this function's.
-    unsafe {
-        set_attribute(parent, attribute, module)?;
-        match PyDict_SetItemString(PyImport_GetModuleDict(), name.as_ptr(), module.as_ptr()) {
-            0 => Ok(()),
-            _ => Err(PythonError),
-        }
-    }
-}
-
 pub unsafe fn set_attribute(object: *mut PyObject, name: &CStr, value: &Owned) -> Result<()> {
     // SAFETY: the objects are alive.
     match unsafe { PyObject_SetAttrString(object, name.as_ptr(), value.as_ptr()) } {
@@ -126,34 +111,7 @@ pub unsafe fn error(class: *mut PyObject, text: &str) -> PythonError {
     PythonError
 }
 
-pub unsafe fn size_of_argument(argument: *mut PyObject) -> Result<usize> {
-    // SAFETY: the argument is alive.
-    unsafe {
-        let size = PyLong_AsSize_t(argument);
-        if size == usize::MAX && !PyErr_Occurred().is_null() { Err(PythonError) } else { Ok(size) }
-    }
-}
-
-/// The text of a str; TypeError for anything else, with `what` it should have been.
-pub unsafe fn text_of(argument: *mut PyObject, what: &str) -> Result<String> {
-    // SAFETY: the argument is alive.
-    unsafe {
-        if PyUnicode_Check(argument) == 0 {
-            let given = type_name_of(argument);
-            return Err(error(PyExc_TypeError, &format!("{what} has to be a str, not {given}")));
-        }
-        Ok(Owned::from_borrowed(argument)?.as_str()?.to_string())
-    }
-}
-
 pub unsafe fn append(list: &Owned, item: Owned) -> Result<()> {
     // SAFETY: both are alive.
     if unsafe { PyList_Append(list.as_ptr(), item.as_ptr()) } < 0 { Err(PythonError) } else { Ok(()) }
-}
-
-/// # Safety
-/// The object is alive.
-pub unsafe fn type_name_of(object: *mut PyObject) -> String {
-    // SAFETY: a type's name lives as long as the type, which the object keeps.
-    unsafe { CStr::from_ptr((*Py_TYPE(object)).tp_name) }.to_string_lossy().into_owned()
 }

@@ -14,7 +14,7 @@ use hpy_debug::inspect;
 use pyo3_ffi::*;
 
 use crate::binding::Static;
-use crate::interpreter::holds_interpreter;
+use crate::cpython::threads::holds_interpreter;
 use crate::owned::Owned;
 
 /// Called before a binary's first function. Hands over what it needs without the GIL if it has declared that it is right without;

@@ -2,7 +2,8 @@
 //!
 //! * `binary` looks at a file before the system does: what can't be loaded without a crash is refused there.
 //! * `load` is [`load()`] and its checks, one after the other, each with its own message.
-//! * `debug` and `trace` are the Python sides of debug mode and trace mode; `interpreter` is what both ask of CPython.
+//! * `layers` has the contexts of the modes, and makes their modules. `interpreter` is what that asks of an interpreter, `cpython` CPython's
+//!   answers.
 //! * `bootstrap` is what stub files call: modes from the environment, and the module's attributes.
 //! * `free_threading` is what a CPython without the GIL needs more.
 //! * `import` is what binaries call that are imported without a stub file.
@@ -15,18 +16,18 @@
 mod binary;
 mod binding;
 mod bootstrap;
-mod debug;
+mod cpython;
 mod exports;
 #[cfg(Py_GIL_DISABLED)]
 mod free_threading;
 mod import;
 mod inspect;
 mod interpreter;
+mod layers;
 mod load;
 mod mode;
 mod owned;
 mod refusal;
-mod trace;
 mod version;
 
 use core::ffi::{CStr, c_int, c_void};
@@ -35,7 +36,12 @@ use core::ptr::null_mut;
 use hpy_cpython::raised::{PythonError, Result};
 use pyo3_ffi::*;
 
+use hpy_cpython::handle::to_handle;
+use hpy_layer::inner::InnerHandle;
+use hpy_layer::object::Raised;
+
 use crate::binding::{KEYWORDS, Static, entry, method, python_function};
+use crate::cpython::CPython;
 use crate::owned::Owned;
 use crate::version::{REVISION, VERSION};
 
@@ -119,8 +125,7 @@ unsafe fn add_names(module: *mut PyObject) -> Result<()> {
             return Err(PythonError);
         }
         import::add_to(module)?;
-        debug::add_to(module)?;
-        trace::add_to(module)
+        layers::add_to::<CPython>(InnerHandle::of(to_handle(module))).map_err(|Raised| PythonError)
     }
 }
 

@@ -10,17 +10,19 @@ use hpy_abi::{ABI_VERSION, ABI_VERSION_MINOR, HPyContext, HPyModuleDef, SetShort
 use hpy_cpython::module::{self, Gil};
 use hpy_cpython::raised::{PythonError, Result};
 use hpy_cpython::shortcuts;
+use hpy_layer::object::Raised;
 use libloading::Library;
 use pyo3_ffi::*;
 
 use crate::binding::{file_path, keywords};
+use crate::cpython::CPython;
 #[cfg(Py_GIL_DISABLED)]
 use crate::free_threading;
 use crate::mode::Mode;
 use crate::owned::Owned;
 use crate::refusal::{self, Refusal};
 use crate::version::VERSION;
-use crate::{binary, debug, trace};
+use crate::{binary, layers};
 
 /// What the system says when it says nothing.
 const NO_MESSAGE: &str = "no error message provided by the system";
@@ -161,15 +163,8 @@ unsafe fn short_name(name: *mut PyObject) -> Result<String> {
 /// # Safety
 /// The caller holds the interpreter.
 pub unsafe fn context(mode: Mode) -> Result<*mut HPyContext> {
-    // SAFETY: the caller holds the interpreter.
-    unsafe {
-        Ok(match (mode.debug, mode.trace) {
-            (false, false) => hpy_cpython::context::universal()?,
-            (true, false) => debug::start::context(0)?,
-            (false, true) => trace::context(hpy_cpython::context::below_layers()?, false),
-            (true, true) => trace::context(debug::start::context(1)?, true),
-        })
-    }
+    // SAFETY: as this function's.
+    unsafe { layers::context::<CPython>(mode) }.map_err(|Raised| PythonError)
 }
 
 /// `cp311`, with the letters of special builds behind it; what a hybrid binary for this interpreter has in its name.

@@ -1,7 +1,6 @@
 //! Modes, and the environment variable that chooses them.
 
 use core::ffi::{CStr, c_int};
-use std::sync::{Mutex, PoisonError};
 
 /// What a binary is run with: the runtime alone, or with layers over it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -83,25 +82,7 @@ pub fn from_environment(value: &str, module: &str) -> Option<Mode> {
     Some(found)
 }
 
-/// Modules that are traced whatever the environment says: all of them, or those with these names.
-static TRACED: Mutex<Option<Traced>> = Mutex::new(None);
-
-pub enum Traced {
-    All,
-    Named(Vec<String>),
-}
-
-/// From now on these are traced when they are imported; none for what the environment says.
-pub fn set_traced(traced: Option<Traced>) {
-    *TRACED.lock().unwrap_or_else(PoisonError::into_inner) = traced;
-}
-
 /// What is asked for a module beside what the environment says. It may be known by its full name or by the last part of that.
 pub fn asked_for(full_name: &str, short_name: &str) -> Mode {
-    let trace = match &*TRACED.lock().unwrap_or_else(PoisonError::into_inner) {
-        None => false,
-        Some(Traced::All) => true,
-        Some(Traced::Named(names)) => names.iter().any(|name| name == full_name || name == short_name),
-    };
-    Mode { trace, ..UNIVERSAL }
+    Mode { trace: hpy_trace::selection::contains(full_name, short_name), ..UNIVERSAL }
 }

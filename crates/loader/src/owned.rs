@@ -60,6 +60,18 @@ impl Owned {
             Ok(core::str::from_utf8_unchecked(bytes))
         }
     }
+
+    /// The text of a str, with escapes for lone surrogates. None for anything else.
+    pub fn to_text(&self) -> Option<String> {
+        // SAFETY: the object is alive; the bytes are copied while it is.
+        unsafe {
+            let bytes = PyUnicode_AsEncodedString(self.as_ptr(), c"utf-8".as_ptr(), c"backslashreplace".as_ptr());
+            let bytes = Owned::new(bytes).ok()?;
+            let length = PyBytes_Size(bytes.as_ptr()).cast_unsigned();
+            let bytes = core::slice::from_raw_parts(PyBytes_AsString(bytes.as_ptr()).cast(), length);
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
 }
 
 impl Drop for Owned {

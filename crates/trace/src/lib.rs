@@ -7,8 +7,9 @@
 //!   called from which line of Python.
 //! * The functions of the API are generated from the spec (`autogen_functions.rs`); what each does before and after is in `call`.
 //! * All of it ends up in a tree of calls (`node`), one for each thread (`thread`), so that no thread waits for another.
-//! * [`hooks`] are Python functions that are told of each call; [`timeline`] keeps single calls with their times.
-//! * [`recording`] merges the trees, and is what everything else is read from; [`flame`] draws it.
+//! * `hooks` are Python functions that are told of each call; `timeline` keeps single calls with their times.
+//! * `recording` merges the trees, and is what everything else is read from; `flame` draws it.
+//! * [`module`] is the Python side, and [`selection`] which modules it has asked for.
 //!
 //! Nothing here may panic in a way that reaches C: the profile aborts on a panic, and no code relies on one.
 #![allow(non_snake_case, non_upper_case_globals, reason = "the API keeps its C names")]
@@ -17,14 +18,16 @@ mod autogen_functions;
 mod call;
 mod clock;
 mod event;
-pub mod flame;
-pub mod hooks;
+mod flame;
+mod hooks;
 mod host;
 mod layer;
 mod node;
-pub mod recording;
+mod python;
+mod recording;
+pub mod selection;
 mod thread;
-pub mod timeline;
+mod timeline;
 mod upcall;
 
 use core::ffi::CStr;
@@ -35,8 +38,8 @@ use hpy_abi::*;
 use hpy_layer::inner::InnerContext;
 use hpy_layer::{fork, names, place};
 
-pub use clock::frequency;
 pub use host::{Host, Line, Site};
+pub use python::module;
 
 use layer::{ARE_SEVERAL, Layer};
 

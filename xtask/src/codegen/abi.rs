@@ -14,6 +14,9 @@ pub struct cpy_PyObject { _opaque: [u8; 0] }
 /// A method definition of the old C API.
 #[repr(C)]
 pub struct cpy_PyMethodDef { _opaque: [u8; 0] }
+/// The definition of a module of the old C API.
+#[repr(C)]
+pub struct cpy_PyModuleDef { _opaque: [u8; 0] }
 /// A buffer of the old C API.
 #[repr(C)]
 pub struct cpy_Py_buffer { _opaque: [u8; 0] }

@@ -10,6 +10,7 @@ mod reference;
 mod runtime;
 mod rust;
 mod trace;
+mod trampolines;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,8 +84,14 @@ fn generate(root: &Path, spec: &Spec) -> Result<Vec<Output>, String> {
     for (name, text) in c::headers(spec).into_iter().chain(cpython::headers(spec)) {
         outputs.push(Output { path: include.join(name), text });
     }
-    let crates =
-        [abi::sources(spec), runtime::sources(spec), layer::sources(spec), debug::sources(spec), trace::sources(spec)];
+    let crates = [
+        abi::sources(spec),
+        trampolines::sources(spec),
+        runtime::sources(spec),
+        layer::sources(spec),
+        debug::sources(spec),
+        trace::sources(spec),
+    ];
     for (path, text) in crates.into_iter().flatten() {
         outputs.push(Output {
             path: path.into(),

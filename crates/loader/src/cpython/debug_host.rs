@@ -13,12 +13,15 @@ use hpy_debug::{ROOM, Value};
 use hpy_layer::inner::InnerHandle;
 use pyo3_ffi::*;
 
-use crate::interpreter::{Pending, THREADS, holds_interpreter, line, rust_text};
+use super::pending::Pending;
+use super::place::line;
+use super::threads::{THREADS, holds_interpreter};
 use crate::owned::Owned;
 
 /// CPython, for the debug layer.
 pub static HOST: hpy_debug::Host = hpy_debug::Host {
     describe,
+    repr: repr_or_address,
     python_place,
     raise,
     is_parallel: cfg!(Py_GIL_DISABLED),
@@ -80,13 +83,9 @@ unsafe fn describe(object: InnerHandle, text: &mut String) {
     text.push_str(&cut(description));
 }
 
-/// The `repr()` of an object in one line and cut off, or what can be said without it. Keeps the pending exception.
-///
-/// # Safety
-/// The caller holds the interpreter, and the object is alive.
-pub unsafe fn repr_or_address(object: *mut PyObject) -> String {
-    // SAFETY: as this function's.
-    cut(unsafe { repr(object) }.unwrap_or_else(|instead| instead))
+unsafe fn repr_or_address(object: InnerHandle) -> String {
+    // SAFETY: debug mode shows live objects, and holds the interpreter for it.
+    cut(unsafe { repr(to_object(object.handle())) }.unwrap_or_else(|instead| instead))
 }
 
 /// The `repr()` of an object in one line, or what can be said instead if it fails.
@@ -106,7 +105,7 @@ unsafe fn repr(object: *mut PyObject) -> core::result::Result<String, String> {
             return Ok(format!("<{} of {count} items>", type_name(Py_TYPE(object))));
         }
         let text = start_of(object).and_then(|object| Owned::new(PyObject_Repr(object.as_ptr())));
-        match text.ok().and_then(|text| rust_text(&text)) {
+        match text.ok().and_then(|text| text.to_text()) {
             Some(text) => Ok(in_one_line(&text)),
             None => {
                 let class = PyErr_Occurred();
@@ -166,7 +165,7 @@ unsafe fn type_name(class: *mut PyTypeObject) -> String {
     // SAFETY: the caller's object keeps the type, and the thread holds the interpreter.
     unsafe {
         let _pending = Pending::put_aside();
-        let name = Owned::new(PyType_GetName(class)).ok().and_then(|name| rust_text(&name));
+        let name = Owned::new(PyType_GetName(class)).ok().and_then(|name| name.to_text());
         name.unwrap_or_else(|| "?".into())
     }
 }
@@ -242,7 +241,7 @@ unsafe fn pending() -> Option<String> {
         let class = type_name(class.cast());
         let _more = Pending::put_aside();
         let text = Owned::from_borrowed(value).and_then(|value| Owned::new(PyObject_Str(value.as_ptr())));
-        let text = text.ok().and_then(|text| rust_text(&text)).unwrap_or_default();
+        let text = text.ok().and_then(|text| text.to_text()).unwrap_or_default();
         Some(cut(in_one_line(if text.is_empty() { class } else { format!("{class}: {text}") }.as_str())))
     }
 }

@@ -14,7 +14,7 @@ use hpy_cpython::raised::Result;
 use hpy_layer::inner::InnerHandle;
 use pyo3_ffi::*;
 
-use crate::interpreter::Pending;
+use super::pending::Pending;
 use crate::owned::Owned;
 
 /// A type is told of when it has been kept as often, and never given up: one of a few instances may be resurrected, or wait for its turn.

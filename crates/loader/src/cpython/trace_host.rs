@@ -4,7 +4,9 @@ use hpy_cpython::handle::to_object;
 use hpy_layer::inner::InnerHandle;
 use pyo3_ffi::*;
 
-use crate::interpreter::{Pending, THREADS, holds_interpreter, keep_code, line, site};
+use super::pending::Pending;
+use super::place::{keep_code, line, site};
+use super::threads::{THREADS, holds_interpreter};
 use crate::owned::Owned;
 
 /// CPython, for the trace layer.
