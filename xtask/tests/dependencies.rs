@@ -326,6 +326,23 @@ fn layers_and_helpers_know_no_interpreter() {
     }
 }
 
+/// Files of the loader that a second interpreter would use as they are.
+const LOADER_FOR_ALL: [&str; 6] = ["binary", "exports", "interpreter", "layers", "mode", "version"];
+
+#[test]
+fn the_loader_knows_its_interpreter_in_places() {
+    for name in LOADER_FOR_ALL {
+        let path = root().join(format!("crates/loader/src/{name}.rs"));
+        let mut found = Vec::new();
+        for item in items(&path) {
+            paths(item.to_token_stream(), &[], &mut found);
+        }
+        for interpreter in ["pyo3_ffi", "hpy_cpython", "cpython"] {
+            assert!(!found.iter().flatten().any(|known| known == interpreter), "{name}.rs knows {interpreter}");
+        }
+    }
+}
+
 #[test]
 fn rings_are_found() {
     let graph = |edges: &[(&str, &str)]| {
