@@ -8,906 +8,310 @@
 /// runtime.
 #[macro_export]
 macro_rules! with_trampoline {
-    (HPyFunc_VARARGS, $implementation:path, $enter:path) => {{
+    (HPyFunc_VARARGS, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_VARARGS, HPyFunc_varargs, HPyFunc_args_VARARGS,
+            (self_: *mut $crate::cpy_PyObject, args: *const *mut $crate::cpy_PyObject, nargs: $crate::HPy_ssize_t),
+            { self_, args, nargs },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_KEYWORDS, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_KEYWORDS, HPyFunc_keywords, HPyFunc_args_KEYWORDS,
+            (self_: *mut $crate::cpy_PyObject, args: *const *mut $crate::cpy_PyObject, nargsf: usize, kwnames: *mut $crate::cpy_PyObject),
+            { self_, args, nargsf, kwnames },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_NOARGS, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_NOARGS, HPyFunc_noargs, HPyFunc_args_NOARGS,
+            (self_: *mut $crate::cpy_PyObject, _noargs: *mut $crate::cpy_PyObject),
+            { self_ },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_O, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_O, HPyFunc_o, HPyFunc_args_O,
+            (self_: *mut $crate::cpy_PyObject, arg: *mut $crate::cpy_PyObject),
+            { self_, arg },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_GETBUFFERPROC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_GETBUFFERPROC, HPyFunc_getbufferproc, HPyFunc_args_GETBUFFERPROC,
+            (self_: *mut $crate::cpy_PyObject, view: *mut $crate::cpy_Py_buffer, flags: core::ffi::c_int),
+            { self_, view, flags },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_RELEASEBUFFERPROC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_RELEASEBUFFERPROC, HPyFunc_releasebufferproc, HPyFunc_args_RELEASEBUFFERPROC,
+            (self_: *mut $crate::cpy_PyObject, view: *mut $crate::cpy_Py_buffer),
+            { self_, view },
+            (); $implementation, $enter
+        }
+    };
+    (HPyFunc_UNARYFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_UNARYFUNC, HPyFunc_unaryfunc, HPyFunc_args_UNARYFUNC,
+            (arg0: *mut $crate::cpy_PyObject),
+            { arg0 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_BINARYFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_BINARYFUNC, HPyFunc_binaryfunc, HPyFunc_args_BINARYFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut $crate::cpy_PyObject),
+            { arg0, arg1 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_TERNARYFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_TERNARYFUNC, HPyFunc_ternaryfunc, HPyFunc_args_TERNARYFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut $crate::cpy_PyObject, arg2: *mut $crate::cpy_PyObject),
+            { arg0, arg1, arg2 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_INQUIRY, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_INQUIRY, HPyFunc_inquiry, HPyFunc_args_INQUIRY,
+            (arg0: *mut $crate::cpy_PyObject),
+            { arg0 },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_LENFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_LENFUNC, HPyFunc_lenfunc, HPyFunc_args_LENFUNC,
+            (arg0: *mut $crate::cpy_PyObject),
+            { arg0 },
+            $crate::HPy_ssize_t, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_SSIZEARGFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_SSIZEARGFUNC, HPyFunc_ssizeargfunc, HPyFunc_args_SSIZEARGFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: $crate::HPy_ssize_t),
+            { arg0, arg1 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_SSIZESSIZEARGFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_SSIZESSIZEARGFUNC, HPyFunc_ssizessizeargfunc, HPyFunc_args_SSIZESSIZEARGFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: $crate::HPy_ssize_t, arg2: $crate::HPy_ssize_t),
+            { arg0, arg1, arg2 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_SSIZEOBJARGPROC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_SSIZEOBJARGPROC, HPyFunc_ssizeobjargproc, HPyFunc_args_SSIZEOBJARGPROC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: $crate::HPy_ssize_t, arg2: *mut $crate::cpy_PyObject),
+            { arg0, arg1, arg2 },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_SSIZESSIZEOBJARGPROC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_SSIZESSIZEOBJARGPROC, HPyFunc_ssizessizeobjargproc, HPyFunc_args_SSIZESSIZEOBJARGPROC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: $crate::HPy_ssize_t, arg2: $crate::HPy_ssize_t, arg3: *mut $crate::cpy_PyObject),
+            { arg0, arg1, arg2, arg3 },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_OBJOBJARGPROC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_OBJOBJARGPROC, HPyFunc_objobjargproc, HPyFunc_args_OBJOBJARGPROC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut $crate::cpy_PyObject, arg2: *mut $crate::cpy_PyObject),
+            { arg0, arg1, arg2 },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_FREEFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_FREEFUNC, HPyFunc_freefunc, HPyFunc_args_FREEFUNC,
+            (arg0: *mut core::ffi::c_void),
+            { arg0 },
+            (); $implementation, $enter
+        }
+    };
+    (HPyFunc_GETATTRFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_GETATTRFUNC, HPyFunc_getattrfunc, HPyFunc_args_GETATTRFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut core::ffi::c_char),
+            { arg0, arg1 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_GETATTROFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_GETATTROFUNC, HPyFunc_getattrofunc, HPyFunc_args_GETATTROFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut $crate::cpy_PyObject),
+            { arg0, arg1 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_SETATTRFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_SETATTRFUNC, HPyFunc_setattrfunc, HPyFunc_args_SETATTRFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut core::ffi::c_char, arg2: *mut $crate::cpy_PyObject),
+            { arg0, arg1, arg2 },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_SETATTROFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_SETATTROFUNC, HPyFunc_setattrofunc, HPyFunc_args_SETATTROFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut $crate::cpy_PyObject, arg2: *mut $crate::cpy_PyObject),
+            { arg0, arg1, arg2 },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_REPRFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_REPRFUNC, HPyFunc_reprfunc, HPyFunc_args_REPRFUNC,
+            (arg0: *mut $crate::cpy_PyObject),
+            { arg0 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_HASHFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_HASHFUNC, HPyFunc_hashfunc, HPyFunc_args_HASHFUNC,
+            (arg0: *mut $crate::cpy_PyObject),
+            { arg0 },
+            $crate::HPy_hash_t, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_RICHCMPFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_RICHCMPFUNC, HPyFunc_richcmpfunc, HPyFunc_args_RICHCMPFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut $crate::cpy_PyObject, arg2: $crate::HPy_RichCmpOp),
+            { arg0, arg1, arg2 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_GETITERFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_GETITERFUNC, HPyFunc_getiterfunc, HPyFunc_args_GETITERFUNC,
+            (arg0: *mut $crate::cpy_PyObject),
+            { arg0 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_ITERNEXTFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_ITERNEXTFUNC, HPyFunc_iternextfunc, HPyFunc_args_ITERNEXTFUNC,
+            (arg0: *mut $crate::cpy_PyObject),
+            { arg0 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_DESCRGETFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_DESCRGETFUNC, HPyFunc_descrgetfunc, HPyFunc_args_DESCRGETFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut $crate::cpy_PyObject, arg2: *mut $crate::cpy_PyObject),
+            { arg0, arg1, arg2 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_DESCRSETFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_DESCRSETFUNC, HPyFunc_descrsetfunc, HPyFunc_args_DESCRSETFUNC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut $crate::cpy_PyObject, arg2: *mut $crate::cpy_PyObject),
+            { arg0, arg1, arg2 },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_INITPROC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_INITPROC, HPyFunc_initproc, HPyFunc_args_INITPROC,
+            (self_: *mut $crate::cpy_PyObject, args: *mut $crate::cpy_PyObject, kw: *mut $crate::cpy_PyObject),
+            { self_, args, kw },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_NEWFUNC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_NEWFUNC, HPyFunc_newfunc, HPyFunc_args_NEWFUNC,
+            (self_: *mut $crate::cpy_PyObject, args: *mut $crate::cpy_PyObject, kw: *mut $crate::cpy_PyObject),
+            { self_, args, kw },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_GETTER, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_GETTER, HPyFunc_getter, HPyFunc_args_GETTER,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut core::ffi::c_void),
+            { arg0, arg1 },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (HPyFunc_SETTER, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_SETTER, HPyFunc_setter, HPyFunc_args_SETTER,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut $crate::cpy_PyObject, arg2: *mut core::ffi::c_void),
+            { arg0, arg1, arg2 },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_OBJOBJPROC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_OBJOBJPROC, HPyFunc_objobjproc, HPyFunc_args_OBJOBJPROC,
+            (arg0: *mut $crate::cpy_PyObject, arg1: *mut $crate::cpy_PyObject),
+            { arg0, arg1 },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_TRAVERSEPROC, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_TRAVERSEPROC, HPyFunc_traverseproc, HPyFunc_args_TRAVERSEPROC,
+            (self_: *mut $crate::cpy_PyObject, visit: $crate::cpy_visitproc, arg: *mut core::ffi::c_void),
+            { self_, visit, arg },
+            core::ffi::c_int, result: 0; $implementation, $enter
+        }
+    };
+    (HPyFunc_DESTRUCTOR, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_DESTRUCTOR, HPyFunc_destructor, HPyFunc_args_DESTRUCTOR,
+            (arg0: *mut $crate::cpy_PyObject),
+            { arg0 },
+            (); $implementation, $enter
+        }
+    };
+    (HPyFunc_MOD_CREATE, $implementation:path, $enter:path) => {
+        $crate::with_trampoline! {
+            @ HPyFunc_MOD_CREATE, HPyFunc_mod_create, HPyFunc_args_MOD_CREATE,
+            (spec: *mut $crate::cpy_PyObject, _def: *mut $crate::cpy_PyModuleDef),
+            { spec },
+            *mut $crate::cpy_PyObject, result: core::ptr::null_mut(); $implementation, $enter
+        }
+    };
+    (
+        @ $signature:ident, $type:ident, $struct:ident, ($($param:ident: $kind:ty),*), { $($field:ident),* },
+        $result:ty $(, $last:ident: $zero:expr)?; $implementation:path, $enter:path
+    ) => {{
         const IMPLEMENTATION: $crate::HPyCFunction =
             // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe { core::mem::transmute::<$crate::HPyFunc_varargs, $crate::HPyCFunction>(Some($implementation)) };
-        unsafe extern "C" fn trampoline(
-            self_: *mut $crate::cpy_PyObject,
-            args: *const *mut $crate::cpy_PyObject,
-            nargs: $crate::HPy_ssize_t,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_VARARGS { self_, args, nargs, result: core::ptr::null_mut() };
+            unsafe { core::mem::transmute::<$crate::$type, $crate::HPyCFunction>(Some($implementation)) };
+        unsafe extern "C" fn trampoline($($param: $kind),*) -> $result {
+            let mut a = $crate::$struct { $($field,)* $($last: $zero)? };
             // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_VARARGS, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
+            unsafe { $enter($crate::$signature, IMPLEMENTATION, (&raw mut a).cast()) };
+            $(a.$last)?
         }
         // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
         let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *const *mut $crate::cpy_PyObject,
-                    $crate::HPy_ssize_t,
-                ) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_KEYWORDS, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_keywords, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            self_: *mut $crate::cpy_PyObject,
-            args: *const *mut $crate::cpy_PyObject,
-            nargsf: usize,
-            kwnames: *mut $crate::cpy_PyObject,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_KEYWORDS { self_, args, nargsf, kwnames, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_KEYWORDS, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *const *mut $crate::cpy_PyObject,
-                    usize,
-                    *mut $crate::cpy_PyObject,
-                ) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_NOARGS, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe { core::mem::transmute::<$crate::HPyFunc_noargs, $crate::HPyCFunction>(Some($implementation)) };
-        unsafe extern "C" fn trampoline(
-            self_: *mut $crate::cpy_PyObject,
-            _noargs: *mut $crate::cpy_PyObject,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_NOARGS { self_, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_NOARGS, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject, *mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_O, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe { core::mem::transmute::<$crate::HPyFunc_o, $crate::HPyCFunction>(Some($implementation)) };
-        unsafe extern "C" fn trampoline(
-            self_: *mut $crate::cpy_PyObject,
-            arg: *mut $crate::cpy_PyObject,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_O { self_, arg, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_O, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject, *mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_GETBUFFERPROC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_getbufferproc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            self_: *mut $crate::cpy_PyObject,
-            view: *mut $crate::cpy_Py_buffer,
-            flags: core::ffi::c_int,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_GETBUFFERPROC { self_, view, flags, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_GETBUFFERPROC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_Py_buffer,
-                    core::ffi::c_int,
-                ) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_RELEASEBUFFERPROC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_releasebufferproc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(self_: *mut $crate::cpy_PyObject, view: *mut $crate::cpy_Py_buffer) {
-            let mut a = $crate::HPyFunc_args_RELEASEBUFFERPROC { self_, view };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_RELEASEBUFFERPROC, IMPLEMENTATION, (&raw mut a).cast()) };
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject, *mut $crate::cpy_Py_buffer),
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_UNARYFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_unaryfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(arg0: *mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_UNARYFUNC { arg0, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_UNARYFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_BINARYFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_binaryfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut $crate::cpy_PyObject,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_BINARYFUNC { arg0, arg1, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_BINARYFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject, *mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_TERNARYFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_ternaryfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut $crate::cpy_PyObject,
-            arg2: *mut $crate::cpy_PyObject,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_TERNARYFUNC { arg0, arg1, arg2, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_TERNARYFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                ) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_INQUIRY, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe { core::mem::transmute::<$crate::HPyFunc_inquiry, $crate::HPyCFunction>(Some($implementation)) };
-        unsafe extern "C" fn trampoline(arg0: *mut $crate::cpy_PyObject) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_INQUIRY { arg0, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_INQUIRY, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_LENFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe { core::mem::transmute::<$crate::HPyFunc_lenfunc, $crate::HPyCFunction>(Some($implementation)) };
-        unsafe extern "C" fn trampoline(arg0: *mut $crate::cpy_PyObject) -> $crate::HPy_ssize_t {
-            let mut a = $crate::HPyFunc_args_LENFUNC { arg0, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_LENFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject) -> $crate::HPy_ssize_t,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_SSIZEARGFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_ssizeargfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: $crate::HPy_ssize_t,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_SSIZEARGFUNC { arg0, arg1, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_SSIZEARGFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject, $crate::HPy_ssize_t) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_SSIZESSIZEARGFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_ssizessizeargfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: $crate::HPy_ssize_t,
-            arg2: $crate::HPy_ssize_t,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_SSIZESSIZEARGFUNC { arg0, arg1, arg2, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_SSIZESSIZEARGFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    $crate::HPy_ssize_t,
-                    $crate::HPy_ssize_t,
-                ) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_SSIZEOBJARGPROC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_ssizeobjargproc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: $crate::HPy_ssize_t,
-            arg2: *mut $crate::cpy_PyObject,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_SSIZEOBJARGPROC { arg0, arg1, arg2, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_SSIZEOBJARGPROC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    $crate::HPy_ssize_t,
-                    *mut $crate::cpy_PyObject,
-                ) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_SSIZESSIZEOBJARGPROC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_ssizessizeobjargproc, $crate::HPyCFunction>(Some(
-                    $implementation,
-                ))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: $crate::HPy_ssize_t,
-            arg2: $crate::HPy_ssize_t,
-            arg3: *mut $crate::cpy_PyObject,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_SSIZESSIZEOBJARGPROC { arg0, arg1, arg2, arg3, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_SSIZESSIZEOBJARGPROC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    $crate::HPy_ssize_t,
-                    $crate::HPy_ssize_t,
-                    *mut $crate::cpy_PyObject,
-                ) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_OBJOBJARGPROC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_objobjargproc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut $crate::cpy_PyObject,
-            arg2: *mut $crate::cpy_PyObject,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_OBJOBJARGPROC { arg0, arg1, arg2, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_OBJOBJARGPROC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                ) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_FREEFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_freefunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(arg0: *mut core::ffi::c_void) {
-            let mut a = $crate::HPyFunc_args_FREEFUNC { arg0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_FREEFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<unsafe extern "C" fn(*mut core::ffi::c_void), $crate::HPyCFunction>(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_GETATTRFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_getattrfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut core::ffi::c_char,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_GETATTRFUNC { arg0, arg1, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_GETATTRFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject, *mut core::ffi::c_char) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_GETATTROFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_getattrofunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut $crate::cpy_PyObject,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_GETATTROFUNC { arg0, arg1, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_GETATTROFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject, *mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_SETATTRFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_setattrfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut core::ffi::c_char,
-            arg2: *mut $crate::cpy_PyObject,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_SETATTRFUNC { arg0, arg1, arg2, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_SETATTRFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut core::ffi::c_char,
-                    *mut $crate::cpy_PyObject,
-                ) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_SETATTROFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_setattrofunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut $crate::cpy_PyObject,
-            arg2: *mut $crate::cpy_PyObject,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_SETATTROFUNC { arg0, arg1, arg2, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_SETATTROFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                ) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_REPRFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_reprfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(arg0: *mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_REPRFUNC { arg0, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_REPRFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_HASHFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_hashfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(arg0: *mut $crate::cpy_PyObject) -> $crate::HPy_hash_t {
-            let mut a = $crate::HPyFunc_args_HASHFUNC { arg0, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_HASHFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject) -> $crate::HPy_hash_t,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_RICHCMPFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_richcmpfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut $crate::cpy_PyObject,
-            arg2: $crate::HPy_RichCmpOp,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_RICHCMPFUNC { arg0, arg1, arg2, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_RICHCMPFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                    $crate::HPy_RichCmpOp,
-                ) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_GETITERFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_getiterfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(arg0: *mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_GETITERFUNC { arg0, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_GETITERFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_ITERNEXTFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_iternextfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(arg0: *mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_ITERNEXTFUNC { arg0, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_ITERNEXTFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_DESCRGETFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_descrgetfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut $crate::cpy_PyObject,
-            arg2: *mut $crate::cpy_PyObject,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_DESCRGETFUNC { arg0, arg1, arg2, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_DESCRGETFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                ) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_DESCRSETFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_descrsetfunc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut $crate::cpy_PyObject,
-            arg2: *mut $crate::cpy_PyObject,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_DESCRSETFUNC { arg0, arg1, arg2, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_DESCRSETFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                ) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_INITPROC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_initproc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            self_: *mut $crate::cpy_PyObject,
-            args: *mut $crate::cpy_PyObject,
-            kw: *mut $crate::cpy_PyObject,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_INITPROC { self_, args, kw, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_INITPROC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                ) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_NEWFUNC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe { core::mem::transmute::<$crate::HPyFunc_newfunc, $crate::HPyCFunction>(Some($implementation)) };
-        unsafe extern "C" fn trampoline(
-            self_: *mut $crate::cpy_PyObject,
-            args: *mut $crate::cpy_PyObject,
-            kw: *mut $crate::cpy_PyObject,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_NEWFUNC { self_, args, kw, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_NEWFUNC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                ) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_GETTER, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe { core::mem::transmute::<$crate::HPyFunc_getter, $crate::HPyCFunction>(Some($implementation)) };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut core::ffi::c_void,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_GETTER { arg0, arg1, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_GETTER, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject, *mut core::ffi::c_void) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_SETTER, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe { core::mem::transmute::<$crate::HPyFunc_setter, $crate::HPyCFunction>(Some($implementation)) };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut $crate::cpy_PyObject,
-            arg2: *mut core::ffi::c_void,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_SETTER { arg0, arg1, arg2, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_SETTER, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyObject,
-                    *mut core::ffi::c_void,
-                ) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_OBJOBJPROC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_objobjproc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            arg0: *mut $crate::cpy_PyObject,
-            arg1: *mut $crate::cpy_PyObject,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_OBJOBJPROC { arg0, arg1, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_OBJOBJPROC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(*mut $crate::cpy_PyObject, *mut $crate::cpy_PyObject) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_TRAVERSEPROC, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_traverseproc, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            self_: *mut $crate::cpy_PyObject,
-            visit: $crate::cpy_visitproc,
-            arg: *mut core::ffi::c_void,
-        ) -> core::ffi::c_int {
-            let mut a = $crate::HPyFunc_args_TRAVERSEPROC { self_, visit, arg, result: 0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_TRAVERSEPROC, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    $crate::cpy_visitproc,
-                    *mut core::ffi::c_void,
-                ) -> core::ffi::c_int,
-                $crate::HPyCFunction,
-            >(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_DESTRUCTOR, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_destructor, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(arg0: *mut $crate::cpy_PyObject) {
-            let mut a = $crate::HPyFunc_args_DESTRUCTOR { arg0 };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_DESTRUCTOR, IMPLEMENTATION, (&raw mut a).cast()) };
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<unsafe extern "C" fn(*mut $crate::cpy_PyObject), $crate::HPyCFunction>(trampoline)
-        };
-        (IMPLEMENTATION, trampoline)
-    }};
-    (HPyFunc_MOD_CREATE, $implementation:path, $enter:path) => {{
-        const IMPLEMENTATION: $crate::HPyCFunction =
-            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-            unsafe {
-                core::mem::transmute::<$crate::HPyFunc_mod_create, $crate::HPyCFunction>(Some($implementation))
-            };
-        unsafe extern "C" fn trampoline(
-            spec: *mut $crate::cpy_PyObject,
-            _def: *mut $crate::cpy_PyModuleDef,
-        ) -> *mut $crate::cpy_PyObject {
-            let mut a = $crate::HPyFunc_args_MOD_CREATE { spec, result: core::ptr::null_mut() };
-            // SAFETY: function and struct are those of the signature.
-            unsafe { $enter($crate::HPyFunc_MOD_CREATE, IMPLEMENTATION, (&raw mut a).cast()) };
-            a.result
-        }
-        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-        let trampoline = unsafe {
-            core::mem::transmute::<
-                unsafe extern "C" fn(
-                    *mut $crate::cpy_PyObject,
-                    *mut $crate::cpy_PyModuleDef,
-                ) -> *mut $crate::cpy_PyObject,
-                $crate::HPyCFunction,
-            >(trampoline)
+            core::mem::transmute::<unsafe extern "C" fn($($kind),*) -> $result, $crate::HPyCFunction>(trampoline)
         };
         (IMPLEMENTATION, trampoline)
     }};

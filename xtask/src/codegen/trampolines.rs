@@ -1,7 +1,5 @@
 //! Trampolines for functions that are written in Rust: what `autogen_trampolines.h` is for C.
 
-use std::fmt::Write;
-
 use super::c::Trampoline;
 use super::rust::{ident, source};
 use crate::ctype::Decl;
@@ -15,58 +13,61 @@ pub fn sources(spec: &Spec) -> Vec<(&'static str, String)> {
 /// runtime.
 #[macro_export]
 macro_rules! with_trampoline {{
-{arms}}}
+{arms}    (
+        @ $signature:ident, $type:ident, $struct:ident, ($($param:ident: $kind:ty),*), {{ $($field:ident),* }},
+        $result:ty $(, $last:ident: $zero:expr)?; $implementation:path, $enter:path
+    ) => {{{{
+        const IMPLEMENTATION: $crate::HPyCFunction =
+            // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
+            unsafe {{ core::mem::transmute::<$crate::$type, $crate::HPyCFunction>(Some($implementation)) }};
+        unsafe extern \"C\" fn trampoline($($param: $kind),*) -> $result {{
+            let mut a = $crate::$struct {{ $($field,)* $($last: $zero)? }};
+            // SAFETY: function and struct are those of the signature.
+            unsafe {{ $enter($crate::$signature, IMPLEMENTATION, (&raw mut a).cast()) }};
+            $(a.$last)?
+        }}
+        // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
+        let trampoline = unsafe {{
+            core::mem::transmute::<unsafe extern \"C\" fn($($kind),*) -> $result, $crate::HPyCFunction>(trampoline)
+        }};
+        (IMPLEMENTATION, trampoline)
+    }}}};
+}}
 "
     );
-    vec![(
-        "crates/abi/src/autogen_trampolines.rs",
-        source("spec/signatures.toml", "Trampolines for functions in Rust.", &body),
-    )]
+    let doc = "Trampolines for functions in Rust.";
+    vec![("crates/abi/src/autogen_trampolines.rs", source("spec/signatures.toml", doc, &body))]
 }
 
 fn arm(signature: &Signature) -> Option<String> {
     if signature.trampoline_args.is_empty() {
         return None;
     }
-    let short = signature.short_name();
+    let (name, short) = (&signature.name, signature.short_name());
     let trampoline = Trampoline::new(signature);
-    let (mut params, mut types) = (String::new(), String::new());
-    for decl in trampoline.params.iter().map(|param| Decl::parse(param)) {
-        let is_used = trampoline.fields.iter().any(|field| field.name == decl.name);
-        let name = if is_used { ident(&decl.name) } else { format!("_{}", decl.name) };
-        write!(params, "{name}: {}, ", rust(&decl)).unwrap();
-        write!(types, "{}, ", rust(&decl)).unwrap();
-    }
-    let mut fields: Vec<_> = trampoline.fields.iter().map(|field| ident(&field.name)).collect();
-    let (returns, give) = match &trampoline.result {
-        Some(result) => {
-            let zero = if result.ty.is_pointer() { "core::ptr::null_mut()" } else { "0" };
-            fields.push(format!("result: {zero}"));
-            (format!(" -> {}", rust(result)), "a.result")
-        }
-        None => (String::new(), ""),
+    let is_field = |name: &str| trampoline.fields.iter().any(|field| field.name == name);
+    let params = trampoline.params.iter().map(|param| Decl::parse(param)).map(|decl| {
+        let name = if is_field(&decl.name) { ident(&decl.name) } else { format!("_{}", decl.name) };
+        format!("{name}: {}", rust(&decl))
+    });
+    let params = params.collect::<Vec<_>>().join(", ");
+    let fields = trampoline.fields.iter().map(|field| ident(&field.name)).collect::<Vec<_>>().join(", ");
+    let result = match &trampoline.result {
+        Some(result) if result.ty.is_pointer() => format!("{}, result: core::ptr::null_mut()", rust(result)),
+        Some(result) => format!("{}, result: 0", rust(result)),
+        None => "()".to_string(),
     };
+    let lower = short.to_lowercase();
     Some(format!(
-        "({name}, $implementation:path, $enter:path) => {{{{
-    const IMPLEMENTATION: $crate::HPyCFunction =
-        // SAFETY: a pointer to a function becomes one to a function that nobody calls as it is.
-        unsafe {{ core::mem::transmute::<$crate::HPyFunc_{lower}, $crate::HPyCFunction>(Some($implementation)) }};
-    unsafe extern \"C\" fn trampoline({params}){returns} {{
-        let mut a = $crate::HPyFunc_args_{short} {{ {fields} }};
-        // SAFETY: function and struct are those of the signature.
-        unsafe {{ $enter($crate::{name}, IMPLEMENTATION, (&raw mut a).cast()) }};
-        {give}
-    }}
-    // SAFETY: a pointer to a function becomes one to a function that CPython calls as the signature says.
-    let trampoline = unsafe {{
-        core::mem::transmute::<unsafe extern \"C\" fn({types}){returns}, $crate::HPyCFunction>(trampoline)
+        "    ({name}, $implementation:path, $enter:path) => {{
+        $crate::with_trampoline! {{
+            @ {name}, HPyFunc_{lower}, HPyFunc_args_{short},
+            ({params}),
+            {{ {fields} }},
+            {result}; $implementation, $enter
+        }}
     }};
-    (IMPLEMENTATION, trampoline)
-}}}};
-",
-        name = signature.name,
-        lower = short.to_lowercase(),
-        fields = fields.join(", "),
+"
     ))
 }
 
