@@ -443,7 +443,7 @@ impl Thread {
         let SetAside { flags, place, .. } = self.current().map_or(&self.outside, |outer| &outer.set_aside).get();
         self.flags.store(flags, Relaxed);
         self.origin.set(place);
-        // SAFETY: as in `push`; the frame is in a block behind its context.
+        // SAFETY: the free frames are the thread's own, and nothing in here runs other code; the frame is in a block behind its context.
         unsafe {
             let block = core::ptr::from_ref(frame).byte_sub(core::mem::offset_of!(Block, frame)).cast::<Block>();
             (*self.frames.get()).push_back(block);
@@ -494,7 +494,7 @@ impl Thread {
     /// A slot that no closed handle has.
     #[cold]
     fn fresh(&self) -> Option<(u32, &'static Slot)> {
-        // SAFETY: as in `open`.
+        // SAFETY: spare slots are the thread's own, and nothing below runs other code.
         let spare = unsafe { &mut *self.spare.get() };
         let found = spare.pop().and_then(|index| Some((index, slot::get(index)?)));
         found.or_else(slot::allocate)
@@ -509,7 +509,7 @@ impl Thread {
         if !slot.attachment.load(Relaxed).is_null() {
             self.close_copies(slot);
         }
-        // SAFETY: as in `open`.
+        // SAFETY: the queue is the thread's own, and nothing below runs other code.
         let closed = unsafe { &mut *self.closed.get() };
         closed.push(index);
         if closed.count > CLOSED_LIMIT.load(Relaxed) {
@@ -520,7 +520,7 @@ impl Thread {
     /// One at a time, also after the limit has been lowered, so that closing takes no longer at times.
     #[cold]
     fn drop_oldest(&self) {
-        // SAFETY: as in `open`.
+        // SAFETY: queue and spare slots are the thread's own, and nothing below runs other code.
         let (closed, spare) = unsafe { (&mut *self.closed.get(), &mut *self.spare.get()) };
         if let Some(oldest) = closed.pop()
             && slot::get(oldest).is_some_and(|slot| self.forget(slot))

@@ -240,7 +240,7 @@ impl Node {
 
     /// From now on [`Node::known`] gives this node for the key.
     pub fn know_as(&self, key: Key, node: &'static Node) {
-        // SAFETY: as in `known`.
+        // SAFETY: the table is used by the thread that has the tree, and nothing in here runs other code.
         unsafe { (*self.table.get()).insert(key, node) };
     }
 

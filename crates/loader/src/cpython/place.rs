@@ -36,7 +36,7 @@ pub unsafe fn line() -> Option<Line> {
 /// # Safety
 /// The caller holds the interpreter.
 pub unsafe fn site() -> Site {
-    // SAFETY: as in `line`; the frame has its code.
+    // SAFETY: the frame is borrowed from the interpreter, which is held, and stays while we are called; it has its code.
     unsafe {
         let frame = PyEval_GetFrame();
         if frame.is_null() {
@@ -58,7 +58,7 @@ pub unsafe fn site() -> Site {
 /// # Safety
 /// The caller holds the interpreter.
 pub unsafe fn keep_code() {
-    // SAFETY: as in `line`.
+    // SAFETY: the frame is borrowed from the interpreter, which is held, and stays while we are called.
     unsafe {
         let frame = PyEval_GetFrame();
         if !frame.is_null() {
