@@ -49,12 +49,15 @@ VARIANTS = [
     Variant("hybrid", "debug"),
 ]
 
+# With --mode trace, for tests/recording.py.
+TRACED = [Variant("universal", "trace"), Variant("hybrid", "trace")]
+
 
 def pytest_addoption(parser):
     parser.addoption(
         "--mode",
         default=",".join(sorted({variant.mode for variant in VARIANTS})),
-        help="comma-separated modes for the tests that run in each of them (default: %(default)s)",
+        help="comma-separated modes for the tests that run in each of them; trace is one more (default: %(default)s)",
     )
     parser.addoption(
         "--abi",
@@ -68,8 +71,9 @@ def pytest_generate_tests(metafunc):
         abis = metafunc.config.getoption("--abi").split(",")
         modes = metafunc.config.getoption("--mode").split(",")
         marker = metafunc.definition.get_closest_marker("abis")
-        chosen = [variant for variant in VARIANTS if variant.abi in abis and (not marker or variant.abi in marker.args)]
-        chosen = [variant for variant in chosen if variant.mode in modes and (variant.mode in PLAIN_MODES or HAS_LAYERS)]
+        chosen = [variant for variant in VARIANTS + TRACED if variant.abi in abis and variant.mode in modes]
+        chosen = [variant for variant in chosen if not marker or variant.abi in marker.args]
+        chosen = [variant for variant in chosen if variant.mode in PLAIN_MODES or HAS_LAYERS]
         if not marker or "universal" in marker.args:
             # Debug mode does the same over both kinds of binaries.
             chosen = [variant for variant in chosen if variant != Variant("hybrid", "debug")]
@@ -91,7 +95,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     # Debug mode finds what these do, which is for its own tests to see.
-    misuses = [item for item in items if item.get_closest_marker("misuse") and mode_of(item) not in (None, *PLAIN_MODES)]
+    misuses = [item for item in items if item.get_closest_marker("misuse") and "debug" in (mode_of(item) or "")]
     if misuses:
         config.hook.pytest_deselected(items=misuses)
         left_out = set(misuses)
@@ -130,7 +134,7 @@ def pytest_runtest_setup(item):
 @pytest.fixture
 def clean(variant):
     """Sees to it that debug mode finds nothing."""
-    if variant.mode in PLAIN_MODES:
+    if "debug" not in variant.mode:
         yield
         return
     from hpy.debug import LeakDetector

@@ -27,6 +27,9 @@ CACHE = Path(os.environ.get("HPY_TEST_CACHE", Path(__file__).parent.parent / "ta
 # The release that ours is compared with. What it can't do is skipped there, and its headers don't compile without warnings.
 REFERENCE = get_version()[0] == "0.9.0"
 
+# Functions that are called with each text that is compiled, or has been before.
+LISTENERS = []
+
 PRELUDE = """\
 #include <hpy.h>
 #define FUNC_NOARGS(NAME) \\
@@ -128,6 +131,8 @@ def precompile(header, command, folder):
 
 def compile_file(text, name, abi="universal", extra_flags=(), language="c"):
     """Compiles a whole C or C++ file into a binary of the module `name`, unless that has been done before."""
+    for listener in LISTENERS:
+        listener(text)
     command, linked, digest = tools(abi)
     command = [*command, *extra_flags]
     if language == "c++":

@@ -64,7 +64,7 @@ def test_the_context_says_what_it_is(snippet, variant):
         FUNC_NOARGS(version) { return HPyLong_FromLong(ctx, ctx->abi_version); }
     """)
     names = {"cpython": "HPy CPython ABI", "universal": "HPy Universal ABI", "debug": "HPy Debug Mode ABI"}
-    names["debug_trace"] = "HPy Trace Mode ABI"
+    names["trace"] = names["debug_trace"] = "HPy Trace Mode ABI"
     assert mod.name().startswith(names[variant.mode])
     assert mod.version() == 0
 

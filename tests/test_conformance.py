@@ -1,11 +1,13 @@
-"""Every part of the API has a test in every ABI, as docs/conformance.md says; and how tests/conformance.py finds out."""
+"""Tests use every part of the API in every ABI, as docs/conformance.md says; and how tests/conformance.py finds out."""
 
+import re
 import sys
 import textwrap
 
 import conformance
 import conftest
 import pytest
+from conformance import ABIS, Api, Use
 from snippet import REFERENCE
 
 pytestmark = [
@@ -15,266 +17,161 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def table():
-    return conformance.read()
+def api():
+    return conformance.read_api()
 
 
-def test_every_part_of_the_api_is_tested_in_every_abi(table):
-    holes = [f"{name}: no test in {', '.join(abis)}" for name, abis in conformance.find_holes(*table)]
+@pytest.fixture(scope="module")
+def page():
+    return conformance.PAGE.read_text(encoding="utf-8")
+
+
+def test_every_part_of_the_api_is_used_in_every_abi(api, page):
+    holes = list(conformance.find_holes(api, conformance.read_page(page)))
     if holes:
-        pytest.fail("\n".join(holes), pytrace=False)
+        advice = f"write tests of what is new, and have `{conformance.COMMAND}` record them"
+        pytest.fail("\n".join([*holes, advice]), pytrace=False)
 
 
-def test_the_page_is_up_to_date(table):
-    if conformance.PAGE.read_text(encoding="utf-8") != conformance.render(*table):
+def test_the_page_is_as_it_is_written(api, page):
+    if page != conformance.render(api, conformance.read_page(page)):
         pytest.fail(f"docs/conformance.md is stale; run `{conformance.COMMAND}` and commit it", pytrace=False)
 
 
-def test_the_abis_of_the_harness_are_those_that_tests_run_in(table):
-    assert set(table[2]) == {variant.abi for variant in conftest.VARIANTS}
+def test_the_files_on_the_page_are_there(page):
+    files = {file for use in conformance.read_page(page).values() for file in use.files}
+    missing = sorted(file for file in files if not (conformance.TESTS / f"{file}.py").exists())
+    assert not missing, f"run `{conformance.COMMAND}`"
 
 
-# A harness of two ABIs, and an API of a few names.
-CONFTEST = """
-VARIANTS = [Variant("universal", "universal"), Variant("cpython", "universal")]
-
-@pytest.fixture
-def snippet(variant):
-    return lambda source: load("mod", compile_file(source, "mod", variant.abi))
-"""
-FUNCTIONS = ["HPy_Add", "HPy_Length", "HPyLong_FromLong", "HPyLong_AsLong", "_HPy_New"]
-API = {
-    "Functions": dict.fromkeys(FUNCTIONS, conformance.ABIS),
-    "Slots": dict.fromkeys(["HPy_nb_add", "HPy_tp_repr"], conformance.ABIS),
-}
+def test_the_abis_are_those_that_tests_run_in():
+    assert set(ABIS) == {variant.abi for variant in conftest.VARIANTS}
 
 
-def read_table(source, **modules):
-    sources = {"conftest": CONFTEST, "test_it": source, **modules}
-    sources = {name: textwrap.dedent(text) for name, text in sources.items()}
-    return conformance.read_table(API, {"HPy_New": {"_HPy_New"}}, sources)
+# Recording
 
+SUITE = '''
+import pytest
 
-def uses(source, abi="universal", **modules):
-    """What is used in an ABI, with the number of tests."""
-    table, _ = read_table(source, **modules)
-    numbers = {name: sum(abis[abi].values()) for name, abis in table.items()}
-    return {name: number for name, number in numbers.items() if number}
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        # In the test itself.
-        """
-        def test_it(snippet):
-            snippet("FUNC_O(f) { return HPy_Add(ctx, arg, arg); }").f(1)
-        """,
-        # In a constant, and through a fixture.
-        """
-        SOURCE = "FUNC_O(f) { return HPy_Add(ctx, arg, arg); }"
-
-        @pytest.fixture
-        def mod(snippet):
-            return snippet(SOURCE)
-
-        def test_it(mod):
-            assert mod.f(1) == 2
-        """,
-        # Through a helper that a helper calls, and in code that runs elsewhere.
-        """
-        def text(name):
-            return "HPy_Add(ctx, arg, arg)"
-
-        def whole():
-            return "FUNC_O(f) { return " + text() + "; }"
-
-        def test_it(snippet):
-            snippet(whole(), "mod.f(1)")
-        """,
-        # As a word that completes a name.
-        """
-        SOURCE = "".join(f"FUNC_O({name}) {{ return HPy_{name}(ctx, arg, arg); }}" for name in ["Add", "Length"])
-
-        @pytest.mark.parametrize("name", ["Add"])
-        def test_it(snippet, name):
-            getattr(snippet(SOURCE), name)(1)
-        """,
-        """
-        @pytest.mark.parametrize("name", ["HPy_Add"])
-        def test_it(snippet, name):
-            snippet("FUNC_O(f) { return {name}(ctx, arg, arg); }".replace("{name}", name)).f(1)
-        """,
-        """
-        def test_it(snippet):
-            part = "Add"
-            name = f"HPy_{part}"
-            snippet(f"FUNC_O(f) {{ return {name}(ctx, arg, arg); }}").f(1)
-        """,
-        # In a directive, which belongs to no function.
-        """
-        SOURCE = '''
-            #define TWICE(arg) \\
-                HPy_Add(ctx, arg, arg)
-            FUNC_O(f) { return TWICE(arg); }
-        '''
-
-        def test_it(snippet):
-            snippet(SOURCE).f(1)
-        """,
-    ],
-)
-def test_what_a_test_uses(source):
-    assert uses(source) == uses(source, "cpython") == {"HPy_Add": 1}
-    assert uses(source, "hybrid") == {}
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        """
-        def test_it(snippet):
-            "HPy_Add"
-            snippet("FUNC_O(f) { return NONE; }").f(1)  # HPy_Add
-        """,
-        """
-        def test_it(snippet):
-            snippet('''
-                /* HPy_Add
-                   HPy_Add(ctx, arg, arg) */
-                FUNC_O(f) { return NONE; } // HPy_Add
-            ''').f(1)
-        """,
-        """
-        def test_it(snippet):
-            snippet('FUNC_O(f) { return HPyErr_SetString(ctx, ctx->h_ValueError, "HPy_Add"); }').f(1)
-        """,
-        """
-        def test_it(snippet):
-            snippet("FUNC_O(f) { return HPy_AddMore(ctx, MyHPy_Add, arg); }").f(1)
-        """,
-        """
-        @pytest.mark.differs("HPy_Add crashes")
-        def test_it(snippet):
-            with pytest.raises(ValueError, match="HPy_Add"):
-                snippet("FUNC_O(f) { return NONE; }").f(1)
-        """,
-        # Nobody calls the function.
-        """
-        def test_it(snippet):
-            snippet("FUNC_O(f) { return NONE; } FUNC_O(g) { return HPy_Add(ctx, arg, arg); }").f(1)
-        """,
-        # Nothing is run.
-        """
-        def test_it(tmp_path):
-            compile_file("HPy f(HPyContext *ctx, HPy arg) { return HPy_Add(ctx, arg, arg); }", "mod")
-        """,
-        # A variable of the test that is called like something of the module.
-        """
-        SOURCE = "FUNC_O(f) { return HPy_Add(ctx, arg, arg); }"
-
-        def test_it(snippet):
-            for SOURCE in ["FUNC_O(f) { return NONE; }"]:
-                snippet(SOURCE).f(1)
-        """,
-    ],
-)
-def test_what_does_not_count(source):
-    assert uses(source) == {}
-
-
-HELPER = """
-ALL = {"nb_add": "HPy self, HPy other", "tp_repr": "HPy self"}
-
-def slot(name, body):
-    return f"HPyDef_SLOT({name}, HPy_{name}) static HPy {name}_impl(HPyContext *ctx, {ALL[name]}) {{ {body} }}"
+SOURCE = """
+    FUNC_O(add) { return HPy_Add(ctx, arg, arg); }
+    FUNC_O(subtract) { return HPy_Subtract(ctx, arg, arg); }
+    /* HPy_CallMethodTupleDict */
+    FUNC_NOARGS(text) { return HPyUnicode_FromString(ctx, "HPy_BuildValue"); }
+    FUNC_O(none) { return HPyTuple_Pack(ctx, 0); } // HPy_DelAttr
 """
 
+def test_calls_one(snippet):
+    assert snippet(SOURCE).add(1) == 2
 
-def test_a_helper_of_another_module():
-    source = """
-        from helper import slot
+def test_fails(snippet):
+    assert snippet(SOURCE + "FUNC_O(h) { return HPy_Negative(ctx, arg); }").h(1) == 1
 
-        @pytest.mark.parametrize("name", ["add"])
-        def test_it(snippet, name):
-            snippet(slot(f"nb_{name}", "return HPyLong_FromLong(ctx, 1);"))
-    """
-    # The helper's own table says nothing about the test.
-    assert uses(source, helper=HELPER) == {"HPy_nb_add": 1, "HPyLong_FromLong": 1}
+def test_skips(snippet):
+    snippet(SOURCE + "FUNC_O(h) { return HPy_Positive(ctx, arg); }").h(1)
+    pytest.skip("after the call")
 
+@pytest.mark.abis("universal")
+def test_in_one_abi(snippet):
+    snippet(SOURCE + "FUNC_O(h) { return HPy_Invert(ctx, arg); }").h(1)
 
-@pytest.mark.parametrize("use, name", [("{{ HPy_{part}(ctx, arg); }}", "HPy_Add"), ("SLOT(HPy_{part})", "HPy_nb_add")])
-def test_functions_are_called_and_slots_are_not(use, name):
-    source = f"""
-        def test_it(snippet):
-            for part in ["Add", "nb_add"]:
-                snippet(f"{use}")
-    """
-    assert uses(source) == {name: 1}
+def test_fails_in_one_abi(snippet, variant):
+    snippet(SOURCE + "FUNC_O(h) { return HPy_Long(ctx, arg); }").h(1)
+    assert variant.abi != "cpython"
 
+def test_has_other_c_in_each_abi(snippet, variant):
+    getattr(snippet(SOURCE + f"FUNC_O({variant.abi}) {{ return HPy_Absolute(ctx, arg); }}"), variant.abi)(1)
 
-def test_internal_functions_come_with_what_extensions_say():
-    assert uses("def test_it(snippet):\n    snippet('{ HPy_New(ctx, type, &data); }')") == {"_HPy_New": 1}
+def test_in_another_process(run_snippet):
+    assert run_snippet(SOURCE, "mod.subtract(1)").returncode == 0
 
+def test_without_abi():
+    from loading import load
+    from snippet import compile_file, expand
 
-def test_tests_are_counted():
-    source = """
-        SOURCE = "FUNC_O(f) { return HPy_Add(ctx, arg, arg); } FUNC_O(g) { return HPyLong_FromLong(ctx, 1); }"
-
-        def test_f(snippet):
-            snippet(SOURCE).f(1)
-
-        def test_both(snippet):
-            mod = snippet(SOURCE)
-            mod.f(mod.g(1))
-    """
-    assert uses(source) == {"HPy_Add": 2, "HPyLong_FromLong": 1}
+    load("mod", compile_file(expand(SOURCE, "mod"), "mod"), "trace").subtract(1)
+'''
 
 
-def test_tests_that_choose_their_abi():
-    source = """
-        def test_it():
-            load("mod", compile_file("{ HPy_Add(ctx, arg, arg); }", "mod", ABI))
-    """
-    assert uses(source.replace("ABI", 'abi="hybrid"'), "hybrid") == {"HPy_Add": 1}
-    assert uses(source.replace("ABI", '"hybrid"'), "universal") == {}
-    assert uses(source.replace(", ABI", ""), "universal") == {"HPy_Add": 1}
-    source = """
-        pytestmark = pytest.mark.abis("cpython", "hybrid")
+@pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy has a trace mode of its own")
+def test_recording(tmp_path, monkeypatch, capfd, api):
+    suite = tmp_path / "test_suite.py"
+    suite.write_text(SUITE, encoding="utf-8")
+    # The suite is elsewhere, and would have no fixtures.
+    monkeypatch.setenv("PYTEST_PLUGINS", "conftest")
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "1")
+    page = conformance.PAGE.read_bytes()
+    assert conformance.main(["--record", str(suite)]) == 1
+    assert conformance.PAGE.read_bytes() == page
+    output = capfd.readouterr().out
+    used = {name: tuple(abis.split(", ")) for name, abis in re.findall(r"^(\w+): ([a-z, ]+)$", output, re.MULTILINE)}
+    assert {name: abis for name, abis in used.items() if name in api.members} == {
+        "HPy_Add": ABIS,
+        "HPy_Absolute": ("universal", "hybrid"),
+        "HPy_Invert": ("universal",),
+        "HPy_Long": ("universal", "hybrid"),
+    }
+    assert {name: abis for name, abis in used.items() if name not in api.members} == {
+        "HPyTuple_Pack": ABIS,
+        "HPy_MODINIT": ABIS,
+    }
+    failed = output.partition("tests failed, and are not recorded:\n")[2].splitlines()
+    assert [test.rpartition("::")[2] for test in failed] == [
+        "test_fails[cpython-cpython]",
+        "test_fails[hybrid-trace]",
+        "test_fails[universal-trace]",
+        "test_fails_in_one_abi[cpython-cpython]",
+    ]
 
-        def test_it(snippet):
-            snippet("{ HPy_Add(ctx, arg, arg); }")
 
-        @pytest.mark.abis("universal")
-        def test_other(snippet):
-            snippet("{ HPy_Length(ctx, arg); }")
-    """
-    # The toy harness has no hybrid ABI.
-    assert [abi for abi in conformance.ABIS if uses(source, abi) == {"HPy_Add": 1}] == ["cpython"]
-    assert [abi for abi in conformance.ABIS if uses(source, abi) == {"HPy_Length": 1}] == ["universal"]
+# The page
+
+TOY = Api(
+    functions={"Functions": {"HPy_Add": ABIS, "HPy_Legacy": ABIS[1:], "HPy_FatalError": ABIS}},
+    others={"Slots": {"HPy_nb_add": ABIS}},
+    members={"HPy_Add": "ctx_Add", "HPy_Legacy": "ctx_Legacy"},
+)
+
+
+def test_functions_are_used_by_calls_and_all_else_by_words():
+    universal = {"test_number": 2, "test_a": 2, "test_b": 1, "test_list": 3}
+    record = {
+        "calls": {"ctx_Add": {"universal": universal, "hybrid": {"test_c": 1}}},
+        "words": {
+            "HPy_Legacy": {"hybrid": {"test_legacy": 1}},
+            "HPy_FatalError": {"universal": {"test_error": 1}},
+            "HPy_nb_add": {"cpython": {"test_type": 1}},
+            "int": {"cpython": {"test_type": 1}},
+        },
+    }
+    assert conformance.find_uses(TOY, record) == {
+        "HPy_Add": Use(["universal", "hybrid"], ["test_a", "test_list", "test_number"]),
+        "HPy_Legacy": Use([], []),
+        "HPy_FatalError": Use(["universal"], ["test_error"]),
+        "HPy_nb_add": Use(["cpython"], ["test_type"]),
+    }
 
 
 def test_holes_are_found():
-    source = """
-        def test_it(snippet):
-            snippet("{ HPy_Add(ctx, arg, arg); HPyLong_FromLong(ctx, 1); }")
-    """
-    legacy = """
-        def test_it():
-            load("mod", compile_file("{ HPy_Length(ctx, arg); }", "mod", "hybrid"))
-    """
-    table, harness = read_table(source, test_other=legacy)
-    assert harness == ["universal", "cpython"]
+    uses = {"HPy_Add": Use(ABIS, []), "HPy_Legacy": Use(["hybrid"], []), "HPy_nb_add": Use(ABIS, []), "HPy_Gone": Use(ABIS, [])}
+    assert list(conformance.find_holes(TOY, uses)) == [
+        "HPy_Legacy: no test in cpython",
+        "HPy_FatalError: no test in universal, cpython, hybrid",
+        "HPy_Gone: not in the API",
+    ]
 
-    def holes(**names):
-        return list(conformance.find_holes({"Functions": names}, table, harness))
 
-    assert holes(HPy_Add=conformance.ABIS, HPyLong_FromLong=conformance.ABIS) == []
-    assert holes(HPy_Length=conformance.ABIS) == [("HPy_Length", ["universal", "cpython"])]
-    assert holes(HPy_Length=("cpython", "hybrid")) == [("HPy_Length", ["cpython"])]
-    assert holes(HPy_Length=("hybrid",), HPyLong_AsLong=("hybrid",)) == [("HPyLong_AsLong", ["hybrid"])]
-    page = conformance.render({"Functions": {"HPy_Length": ("cpython", "hybrid")}}, table, harness)
-    assert "| `HPy_Length` | - | **no** | yes | [other](../tests/test_other.py) |" in page
+def test_the_page_can_be_read_again():
+    uses = {
+        "HPy_Add": Use(["universal", "cpython", "hybrid"], ["test_list", "test_number"]),
+        "HPy_Legacy": Use(["hybrid"], ["test_legacy"]),
+        "HPy_FatalError": Use(["universal", "cpython", "hybrid"], ["test_error"]),
+        "HPy_nb_add": Use([], []),
+    }
+    page = conformance.render(TOY, uses)
+    assert "| `HPy_Legacy` | - | **no** | yes | [legacy](../tests/test_legacy.py) |" in page
+    assert "| `HPy_FatalError` | read | read | read | [error](../tests/test_error.py) |" in page
+    assert conformance.read_page(page) == uses
 
 
 def test_the_api_is_read_from_spec_and_headers(tmp_path):
@@ -284,14 +181,29 @@ def test_the_api_is_read_from_spec_and_headers(tmp_path):
             title = "Numbers"
             [[function]]
             name = "HPyLong_FromInt64_t"
+            member = "ctx_Long_FromInt64_t"
+            fails = "null"
             [[function]]
             name = "_HPy_New"
+            member = "ctx_New"
+            fails = "null"
+            [[function]]
+            name = "_HPy_Trampoline"
+            member = "ctx_Trampoline"
+            fails = "never"
+            runtime_only = true
+            [[function]]
+            name = "HPy_FatalError"
+            member = "ctx_FatalError"
+            fails = "aborts"
         """,
         "spec/functions/legacy.toml": """
             [family]
             title = "Bridge"
             [[function]]
             name = "HPy_AsPyObject"
+            member = "ctx_AsPyObject"
+            fails = "null"
         """,
         "spec/slots.toml": """
             [[slot]]
@@ -336,16 +248,27 @@ def test_the_api_is_read_from_spec_and_headers(tmp_path):
     }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(textwrap.dedent(text))
-    api, comes_with = conformance.read_api(tmp_path)
-    everywhere, legacy = conformance.ABIS, ("cpython", "hybrid")
-    assert api == {
-        "Bridge": {"HPy_AsPyObject": legacy},
-        "Numbers": {"HPyLong_FromInt64_t": everywhere, "_HPy_New": everywhere},
-        "Slots": {"HPy_nb_add": everywhere},
-        "Values of HPy_Kind": {"HPy_Kind_One": everywhere},
-        "Type flags": {"HPy_FLAG": everywhere},
-        "Macros": dict.fromkeys(["HPyLong_FromPid", "HPy_NULL", "HPy_New"], everywhere),
-        "Helpers": dict.fromkeys(["HPyHelpers_AddType", "HPyLong_FromLong"], everywhere),
-    }
-    assert comes_with["HPy_New"] == {"_HPy_New"}
-    assert comes_with["HPyLong_FromLong"] == set()
+    legacy = ("cpython", "hybrid")
+    assert conformance.read_api(tmp_path) == Api(
+        functions={
+            "Bridge": {"HPy_AsPyObject": legacy},
+            "Numbers": {
+                "HPyLong_FromInt64_t": ABIS,
+                "_HPy_New": ABIS,
+                "_HPy_Trampoline": ("universal", "hybrid"),
+                "HPy_FatalError": ABIS,
+            },
+        },
+        others={
+            "Slots": {"HPy_nb_add": ABIS},
+            "Values of HPy_Kind": {"HPy_Kind_One": ABIS},
+            "Type flags": {"HPy_FLAG": ABIS},
+            "Macros": dict.fromkeys(["HPyLong_FromPid", "HPy_NULL", "HPy_New"], ABIS),
+            "Helpers": dict.fromkeys(["HPyHelpers_AddType", "HPyLong_FromLong"], ABIS),
+        },
+        members={
+            "HPy_AsPyObject": "ctx_AsPyObject",
+            "HPyLong_FromInt64_t": "ctx_Long_FromInt64_t",
+            "_HPy_New": "ctx_New",
+        },
+    )
