@@ -114,6 +114,13 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason=differs.args[0]))
 
 
+def pytest_collection_finish(session):
+    """Many tests collect garbage, and would go through all the tests there are each time."""
+    if hasattr(gc, "freeze"):  # not in PyPy
+        gc.collect()
+        gc.freeze()
+
+
 def classes_are_freed():
     class Probe:
         pass
