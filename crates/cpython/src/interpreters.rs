@@ -331,14 +331,10 @@ unsafe fn has_own_gil() -> Result<bool> {
     #[cfg(not(windows))]
     {
         const USE_MAIN_OBMALLOC: core::ffi::c_ulong = 1 << 5;
-        unsafe extern "C" {
-            fn _PyInterpreterState_HasFeature(
-                interpreter: *mut PyInterpreterState,
-                feature: core::ffi::c_ulong,
-            ) -> core::ffi::c_int;
-        }
         // SAFETY: the caller holds the interpreter.
-        Ok(unsafe { _PyInterpreterState_HasFeature(PyInterpreterState_Get(), USE_MAIN_OBMALLOC) } == 0)
+        let has_feature =
+            unsafe { crate::undeclared::_PyInterpreterState_HasFeature(PyInterpreterState_Get(), USE_MAIN_OBMALLOC) };
+        Ok(has_feature == 0)
     }
     // Python's library there does not export the function.
     #[cfg(windows)]

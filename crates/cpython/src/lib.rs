@@ -52,6 +52,7 @@ pub mod tracker;
 pub mod trampoline;
 mod tuple;
 mod types;
+mod undeclared;
 
 /// The runtime: its functions are those of the interpreter the library is loaded into.
 pub struct CPython;

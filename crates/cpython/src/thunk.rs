@@ -122,14 +122,13 @@ macro_rules! jump {
     };
 }
 
-/// Untested.
 #[cfg(all(target_arch = "aarch64", target_vendor = "apple"))]
 macro_rules! jump {
     () => {
         "adrp x0, {context}@PAGE
         add x0, x0, {context}@PAGEOFF
-        adrp x16, {slots}@PAGE + 8 * \\+
-        ldr x16, [x16, {slots}@PAGEOFF + 8 * \\+]
+        adrp x16, {slots}@PAGE + (8 * \\+)
+        ldr x16, [x16, {slots}@PAGEOFF + (8 * \\+)]
         br x16"
     };
 }

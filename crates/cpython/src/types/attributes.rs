@@ -10,24 +10,12 @@ use pyo3_ffi::*;
 #[cfg(all(Py_3_11, not(Py_3_12)))]
 use super::python_class;
 use super::type_object::Type;
-
 #[cfg(not(Py_3_13))]
-unsafe extern "C" {
-    /// Where an object has its dictionary, which is made if its content lies elsewhere. Exported by all versions.
-    fn _PyObject_GetDictPtr(object: *mut PyObject) -> *mut *mut PyObject;
-}
-
+use crate::undeclared::_PyObject_GetDictPtr;
 #[cfg(Py_3_13)]
-unsafe extern "C" {
-    fn PyObject_ClearManagedDict(object: *mut PyObject);
-    fn PyObject_VisitManagedDict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int;
-}
-
-#[cfg(all(Py_3_12, not(Py_3_13)))]
-unsafe extern "C" {
-    #[link_name = "_PyObject_VisitManagedDict"]
-    fn PyObject_VisitManagedDict(object: *mut PyObject, visit: visitproc, arg: *mut c_void) -> c_int;
-}
+use crate::undeclared::PyObject_ClearManagedDict;
+#[cfg(Py_3_12)]
+use crate::undeclared::PyObject_VisitManagedDict;
 
 /// Whether CPython has put the dictionary where only it knows, in front of the object.
 #[cfg(Py_3_11)]
