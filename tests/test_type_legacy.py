@@ -408,7 +408,9 @@ TAKES_OVER = PYTHON + type_source(
         PyType_Spec spec = {
             .name = "mod.Derived", .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, .slots = slots
         };
-        PyObject *derived = PyType_FromSpecWithBases(&spec, base);
+        PyObject *bases = PyTuple_Pack(1, base);
+        PyObject *derived = bases == NULL ? NULL : PyType_FromSpecWithBases(&spec, bases);
+        Py_XDECREF(bases);
         Py_DECREF(base);
         HPy result = derived == NULL ? HPy_NULL : HPy_FromPyObject(ctx, derived);
         Py_XDECREF(derived);
