@@ -18,6 +18,9 @@ COMPILERS = [
     *(("clang", f"-std=c{year}", ".c") for year in ("11", "17", "2x")),
     *(("g++", f"-std=c++{year}", ".cpp") for year in ("11", "14", "17", "20")),
     *(("clang++", f"-std=c++{year}", ".cpp") for year in ("11", "14", "17", "20")),
+    # For Windows, where symbols have other attributes.
+    ("x86_64-w64-mingw32-gcc", "-std=c11", ".c"),
+    ("x86_64-w64-mingw32-g++", "-std=c++17", ".cpp"),
 ]
 
 # Uses every macro of the headers at least once. Struct literals of the snippet's own name all fields, so that what could

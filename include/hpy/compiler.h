@@ -3,8 +3,6 @@
 #define HPY_COMPILER_H
 
 #if defined(__GNUC__) || defined(__clang__)
-#  define _HPy_HIDDEN __attribute__((visibility("hidden")))
-#  define _HPy_ONE_PER_BINARY __attribute__((weak, visibility("hidden")))
 #  define _HPy_UNUSED __attribute__((unused))
 #  define _HPy_NO_RETURN __attribute__((noreturn))
 #  define _HPy_PURE __attribute__((pure))
@@ -12,8 +10,6 @@
 #  define _HPy_ALLOCA(size) __builtin_alloca(size)
 #elif defined(_MSC_VER)
 #  include <malloc.h>
-#  define _HPy_HIDDEN
-#  define _HPy_ONE_PER_BINARY __declspec(selectany)
 #  define _HPy_UNUSED
 #  define _HPy_NO_RETURN __declspec(noreturn)
 #  define _HPy_PURE
@@ -21,13 +17,23 @@
 #  define _HPy_ALLOCA(size) _alloca(size)
 #else
 #  include <alloca.h>
-#  define _HPy_HIDDEN
-#  define _HPy_ONE_PER_BINARY static _HPy_UNUSED
 #  define _HPy_UNUSED
 #  define _HPy_NO_RETURN
 #  define _HPy_PURE
 #  define _HPy_COLD
 #  define _HPy_ALLOCA(size) alloca(size)
+#endif
+
+/* On Windows all is hidden that is not exported. */
+#if defined(_WIN32)
+#  define _HPy_HIDDEN
+#  define _HPy_ONE_PER_BINARY __declspec(selectany)
+#elif defined(__GNUC__) || defined(__clang__)
+#  define _HPy_HIDDEN __attribute__((visibility("hidden")))
+#  define _HPy_ONE_PER_BINARY __attribute__((weak, visibility("hidden")))
+#else
+#  define _HPy_HIDDEN
+#  define _HPy_ONE_PER_BINARY static _HPy_UNUSED
 #endif
 
 /* _HPy_ONE_PER_BINARY is for a variable that each file defines in the same way; the linker keeps one of them. */
