@@ -7,7 +7,7 @@
 /// own.
 ///
 /// The contexts with this table have the address of a frame as `_private`, and the frame begins with the word for the address.
-#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(windows), not(target_vendor = "apple")))]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", not(windows))))]
 #[macro_export]
 macro_rules! record_calls {
     () => {
@@ -26,35 +26,55 @@ macro_rules! record_calls {
 
             const _: () = assert!(offset_of!(HPyContext, _private) == 8);
 
-            // In the last lines of each, \+ is the number of the repetition.
-            #[cfg(target_arch = "x86_64")]
-            #[unsafe(naked)]
-            unsafe extern "C" fn code() {
-                naked_asm!(
-                    ".rept {count}",
-                    ".balign {stride}",
-                    "mov rax, [rdi + 8]",
-                    "mov r11, [rsp]",
-                    "mov [rax], r11",
-                    "jmp qword ptr [rip + {targets} + 8 * \\+]",
-                    ".endr",
-                    count = const MEMBER_COUNT,
-                    stride = const STRIDE,
-                    targets = sym TARGETS,
-                )
+            // What one stub does. In the last lines of each, \+ is the number of the repetition.
+            #[cfg(all(target_arch = "x86_64", not(windows)))]
+            macro_rules! stub {
+                () => {
+                    "mov rax, [rdi + 8]
+                    mov r11, [rsp]
+                    mov [rax], r11
+                    jmp qword ptr [rip + {targets} + 8 * \\+]"
+                };
             }
 
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(target_arch = "x86_64", windows))]
+            macro_rules! stub {
+                () => {
+                    "mov rax, [rcx + 8]
+                    mov r11, [rsp]
+                    mov [rax], r11
+                    jmp qword ptr [rip + {targets} + 8 * \\+]"
+                };
+            }
+
+            #[cfg(all(target_arch = "aarch64", not(target_vendor = "apple")))]
+            macro_rules! stub {
+                () => {
+                    "ldr x16, [x0, #8]
+                    str x30, [x16]
+                    adrp x16, {targets} + 8 * \\+
+                    ldr x16, [x16, :lo12:{targets} + 8 * \\+]
+                    br x16"
+                };
+            }
+
+            #[cfg(all(target_arch = "aarch64", target_vendor = "apple"))]
+            macro_rules! stub {
+                () => {
+                    "ldr x16, [x0, #8]
+                    str x30, [x16]
+                    adrp x16, {targets}@PAGE + (8 * \\+)
+                    ldr x16, [x16, {targets}@PAGEOFF + (8 * \\+)]
+                    br x16"
+                };
+            }
+
             #[unsafe(naked)]
             unsafe extern "C" fn code() {
                 naked_asm!(
                     ".rept {count}",
                     ".balign {stride}",
-                    "ldr x16, [x0, #8]",
-                    "str x30, [x16]",
-                    "adrp x16, {targets} + 8 * \\+",
-                    "ldr x16, [x16, :lo12:{targets} + 8 * \\+]",
-                    "br x16",
+                    stub!(),
                     ".endr",
                     count = const MEMBER_COUNT,
                     stride = const STRIDE,
@@ -83,8 +103,8 @@ macro_rules! record_calls {
     };
 }
 
-/// Places are unknown here: untested systems do without.
-#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(windows), not(target_vendor = "apple"))))]
+/// Where there are no stubs, places are unknown.
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", not(windows)))))]
 #[macro_export]
 macro_rules! record_calls {
     () => {
