@@ -462,6 +462,7 @@ LATE_LISTS = """
 BEFORE_BASE = """
     def finalize_options(self):
         self.distribution.hpy_ext_modules[:] = [Extension("late", ["late.c"])]
+        self.distribution.ext_modules[:] = []
         super().finalize_options()
 """
 BEHIND_BASE = """
