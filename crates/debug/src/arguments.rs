@@ -152,6 +152,9 @@ impl Call {
     }
 
     /// Whether a value is in a field that Python has stored to, of an object at hand.
+    ///
+    /// # Safety
+    /// The thread holds the interpreter.
     unsafe fn is_in_member(self, value: isize) -> bool {
         // SAFETY: as this function's; what is looked at is alive.
         unsafe {

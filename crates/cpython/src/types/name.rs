@@ -10,6 +10,9 @@ use crate::append_only::{AppendOnly, Link, zeroed};
 use crate::raised::Result;
 
 /// Up to CPython 3.10 a type points to the name in its spec for good.
+///
+/// # Safety
+/// The caller holds the interpreter.
 #[cfg(not(Py_3_11))]
 pub unsafe fn kept(name: &CStr) -> Result<*const c_char> {
     // SAFETY: as this function's.
