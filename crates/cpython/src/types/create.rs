@@ -47,6 +47,7 @@ pub unsafe fn from_spec(
         bases.check_room(spec)?;
         builder.base_call = bases.hidden_call();
         builder.add_slots(bases.any_collected())?;
+        builder.announce(&bases);
         let made = Reference::new(builder.create(bases.as_ptr(), bases.most_derived_metaclass(meta)?)?);
         builder.complete(Type::new(made.as_ptr().cast()))?;
         Ok(made.into_raw())
@@ -76,6 +77,7 @@ struct Builder<'a> {
     creation: Creation,
     base_call: BaseCall,
     vectorcall_offset: isize,
+    definition: Option<&'static Definition>,
     members: Array<PyMemberDef>,
     slots: Array<PyType_Slot>,
 }
@@ -97,6 +99,7 @@ impl<'a> Builder<'a> {
             creation: Creation { ctx, new: None, init: None, new_entry: None, init_entry: None },
             base_call: BaseCall::None,
             vectorcall_offset: 0,
+            definition: None,
             members: Array::new(),
             slots: Array::new(),
         }
@@ -242,6 +245,7 @@ impl<'a> Builder<'a> {
             self.slots.push(slot)?;
         }
         let definition = self.definition(head)?;
+        self.definition = Some(definition);
         self.add(Py_tp_methods, definition.methods().cast())?;
         self.add(Py_tp_getset, definition.getsets().cast())?;
         if !spec.doc.is_null() {
@@ -411,6 +415,19 @@ impl<'a> Builder<'a> {
             self.vectorcall_offset = explicit_offset;
         }
         Ok(())
+    }
+
+    /// Another type of the same definition may have plain instances. What can't be sure to have is announced before it is there: code that
+    /// runs while it is made could make an instance.
+    fn announce(&self, bases: &Bases) {
+        let derives_from_object = bases.types().all(|base| base == Type::object());
+        let is_collected = self.flags & HPy_TPFLAGS_HAVE_GC as c_uint != 0;
+        let is_fixed = self.spec.itemsize == 0 && self.vectorcall_offset <= 0;
+        if let Some(definition) = self.definition
+            && (!derives_from_object || is_collected || !is_fixed)
+        {
+            definition.made(false);
+        }
     }
 
     /// The type as CPython makes it. Returns a new reference.
