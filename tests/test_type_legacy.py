@@ -392,8 +392,9 @@ TAKES_OVER = PYTHON + type_source(
     traverse("Base", "field"),
     field("Base", "field"),
     slot("tp_destroy", "destroyed++;"),
+    slot("tp_finalize", "finalized++;"),
     flags=GC,
-).replace("typedef struct", "static long destroyed = 0;\ntypedef struct", 1) + """
+).replace("typedef struct", "static long destroyed = 0, finalized = 0;\ntypedef struct", 1) + """
     static PyObject *derived_name(PyObject *self, PyObject *unused) { return PyUnicode_FromString("derived"); }
     static PyMethodDef derived_methods[] = { { "name", derived_name, METH_NOARGS, NULL }, { NULL, NULL, 0, NULL } };
 
@@ -416,7 +417,16 @@ TAKES_OVER = PYTHON + type_source(
         Py_XDECREF(derived);
         return result;
     }
+    FUNC_O(derive_further)
+    {
+        static HPyType_Spec spec = {
+            .name = "mod.Third", .flags = HPy_TPFLAGS_DEFAULT | HPy_TPFLAGS_BASETYPE, .builtin_shape = HPyType_BuiltinShape_Object
+        };
+        HPyType_SpecParam params[] = { { HPyType_SpecParam_Base, arg }, { 0, HPy_NULL } };
+        return HPyType_FromSpec(ctx, &spec, params);
+    }
     FUNC_NOARGS(count) { return HPyLong_FromLong(ctx, destroyed); }
+    FUNC_NOARGS(finalized_count) { return HPyLong_FromLong(ctx, finalized); }
 """
 
 
@@ -427,8 +437,8 @@ def test_a_deallocator_that_a_c_type_takes_over_makes_it_none_of_ours(snippet):
     class Further(derived):
         pass
 
-    for cls in derived, Further:
-        before = mod.count()
+    for cls in derived, Further, mod.derive_further(derived), mod.derive_further(Further):
+        before = mod.count(), mod.finalized_count()
 
         def use():
             instance = cls()
@@ -436,4 +446,4 @@ def test_a_deallocator_that_a_c_type_takes_over_makes_it_none_of_ours(snippet):
             instance.field = (value, instance)
 
         assert_balanced(use, value, cls)
-        assert mod.count() > before
+        assert mod.count() - before[0] == mod.finalized_count() - before[1] > 0

@@ -191,7 +191,6 @@ pub unsafe fn object(index: u32) -> InnerHandle {
     }
 }
 
-/// A slot that this interpreter uses. One that Python has seen may have become another interpreter's since.
 /// The `repr()` of an object, as far as it can be had.
 ///
 /// # Safety
@@ -201,6 +200,7 @@ pub unsafe fn repr(object: InnerHandle) -> String {
     Layer::current().map_or_else(String::new, |layer| unsafe { (layer.host.repr)(object) })
 }
 
+/// A slot that this interpreter uses. One that Python has seen may have become another interpreter's since.
 fn slot_of_here(index: u32) -> Option<&'static Slot> {
     slot::get(index).filter(|slot| slot.state().interpreter == interpreter::here())
 }

@@ -32,14 +32,18 @@ pub fn begin(python: Python) -> Result<()> {
         CONFIGURED.store(true, Ordering::Release);
     }
     let here = interpreter::here();
-    if begun().contains(&here) {
+    let mut interpreters = begun();
+    if interpreters.contains(&here) {
         return Ok(());
     }
-    begun().push(here);
+    interpreters.push(here);
+    drop(interpreters);
     tell_at_exit(python).inspect_err(|_| begun().retain(|known| *known != here))
 }
 
 fn tell_at_exit(python: Python) -> Result<()> {
+    // A binary may have come by its own PyInit, which another interpreter has run: then this one has to get the module first.
+    python.import(c"hpy.universal")?;
     python.import(c"atexit")?.get(c"register")?.call(FINISH.get(python)?.handle())?;
     Ok(())
 }

@@ -172,11 +172,9 @@ fn file_path(python: Python, path: InnerHandle) -> Result<PathBuf> {
 
 fn flame_graph(call: &Call) -> Result<Object> {
     let python = call.python;
-    let [folded, title, subtitle] = call.arguments(3)?.map(|text| {
-        let text = text.unwrap_or(InnerHandle::NULL);
-        python.text_of(text, "each argument")
-    });
-    match flame::graph(&folded?, &title?, &subtitle?) {
+    let given = call.arguments::<3>(3)?.map(|text| text.unwrap_or(InnerHandle::NULL));
+    let [folded, title, subtitle] = given.map(|text| move || python.text_of(text, "each argument"));
+    match flame::graph(&folded()?, &title()?, &subtitle()?) {
         Ok(svg) => python.str(&svg),
         Err(message) => Err(python.value_error(&message)),
     }

@@ -8,7 +8,7 @@ use hpy_abi::*;
 use pyo3_ffi::*;
 
 use super::attributes;
-use super::functions::{is_same, ours};
+use super::functions::{is_our_dealloc, is_same, ours};
 use super::parts::Parts;
 use super::type_object::Type;
 use crate::handle::to_object;
@@ -156,8 +156,8 @@ unsafe fn dealloc_now(object: *mut PyObject) {
     unsafe {
         let tp = Type::of(object);
         let definition = tp.definition();
-        // A Python class that derives from ours has called the finalizer already.
-        if definition.is_some() && tp.tp_finalize().is_some() && !finalize(object, tp) {
+        // A class with another deallocator, such as a Python class, has called the finalizer already.
+        if tp.tp_finalize().is_some() && is_our_dealloc(tp.tp_dealloc()) && !finalize(object, tp) {
             return;
         }
         if let Some(definition) = definition.filter(|_| derives_from_object_only(tp)) {

@@ -73,6 +73,11 @@ pub fn ours() -> &'static Functions {
     unsafe { &*OURS.load(Ordering::Acquire) }
 }
 
+/// Whether a type's deallocator is ours. That does not make the type ours: others may have taken it over.
+pub fn is_our_dealloc(function: Option<destructor>) -> bool {
+    is_same(function, Some(ours().dealloc)) || is_same(function, Some(ours().dealloc_struct))
+}
+
 /// Functions are the same if their addresses are.
 #[inline]
 pub fn is_same<A: Copy, B: Copy>(one: Option<A>, other: Option<B>) -> bool {

@@ -10,6 +10,7 @@ use core::iter::successors;
 use pyo3_ffi::*;
 
 use super::definition::Definition;
+use super::functions::is_our_dealloc;
 use super::type_object::Type;
 
 /// An object's parts.
@@ -18,12 +19,13 @@ pub struct Parts {
     object: *mut PyObject,
     /// The nearest type of ours: a Python class below it has done its part when our functions are called.
     pub nearest: Type,
-    /// The first base that is neither ours nor a Python class. All chains of bases have one: `object`.
+    /// The first base that is neither ours nor a Python class, nor has our deallocator. All chains of bases have one: `object`.
     pub last_base: Type,
 }
 
+/// Types of the C API that have taken our deallocator over have no part of their own, and no other end than ours.
 fn is_done_here(tp: &Type) -> bool {
-    tp.is_ours() || tp.is_python_class()
+    tp.is_ours() || tp.is_python_class() || is_our_dealloc(tp.tp_dealloc())
 }
 
 impl Parts {
