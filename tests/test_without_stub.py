@@ -251,3 +251,18 @@ def test_where_there_is_no_python(tmp_path):
     subprocess.run([compiler, "-o", str(tmp_path / "host"), str(host), "-ldl"], check=True)
     run = subprocess.run([str(tmp_path / "host"), str(Path(binary()))], capture_output=True, encoding="utf-8")
     assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize("mode", ["universal", "debug", "trace", "debug+trace"])
+def test_in_another_interpreter_first(folder, mode):
+    # From 3.13 on CPython runs PyInit in the main interpreter, and the module is made in the other.
+    out = python(
+        folder,
+        "import sys\n"
+        f"sys.path.append({str(Path(__file__).parent)!r})\n"
+        "from interpreting import Interpreter\n"
+        "start = f'import sys; sys.path[:] = {sys.path!r}'\n"
+        "Interpreter(start).run('import direct; print(direct.get(), flush=True)')",
+        HPY=mode,
+    )
+    assert out.splitlines() == ["direct"]
