@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hpy_layer::module::Call;
-use hpy_layer::object::{Global, Object, Python, Result};
+use hpy_layer::object::{Object, Python, Result};
 
 use crate::{inspect, interpreter, leak};
 
@@ -14,9 +14,6 @@ const SETTINGS: &str = "HPY_DEBUG";
 
 /// The interpreters in which debug mode has begun. Each tells at its end what was found in it.
 static BEGUN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
-
-/// [`finish`] as an object of Python's.
-pub static FINISH: Global = Global::new();
 
 fn begun() -> MutexGuard<'static, Vec<u16>> {
     BEGUN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -42,9 +39,9 @@ pub fn begin(python: Python) -> Result<()> {
 }
 
 fn tell_at_exit(python: Python) -> Result<()> {
-    // A binary may have come by its own PyInit, which another interpreter has run: then this one has to get the module first.
-    python.import(c"hpy.universal")?;
-    python.import(c"atexit")?.get(c"register")?.call(FINISH.get(python)?.handle())?;
+    // Imported, as a binary may have come by its own PyInit, which another interpreter has run: then this one does not have the module yet.
+    let finish = python.import(c"hpy.universal")?.get(c"_debug")?.get(c"_finish")?;
+    python.import(c"atexit")?.get(c"register")?.call(finish.handle())?;
     Ok(())
 }
 

@@ -26,17 +26,14 @@ pub fn module() -> *mut HPyModuleDef {
     MODULE.get()
 }
 
-static GLOBALS: Definition<[*mut HPyGlobal; 3]> =
-    Definition([handle::TYPE.as_ptr(), start::FINISH.as_ptr(), core::ptr::null_mut()]);
+static GLOBALS: Definition<[*mut HPyGlobal; 2]> = Definition([handle::TYPE.as_ptr(), core::ptr::null_mut()]);
 
 unsafe extern "C" fn exec(ctx: *mut HPyContext, module: HPy) -> c_int {
     // SAFETY: the runtime calls this with the new module.
     unsafe {
         let python = Python::new(ctx);
-        module::status(python.dup(InnerHandle::of(module)).and_then(|module| {
-            start::FINISH.set(&module.get(c"_finish")?);
-            handle::add_to(python, &module)
-        }))
+        let module = python.dup(InnerHandle::of(module));
+        module::status(module.and_then(|module| handle::add_to(python, &module)))
     }
 }
 
