@@ -1,9 +1,7 @@
 //! Functions that CPython exports and pyo3-ffi does not declare.
 
 #[cfg(Py_3_12)]
-use core::ffi::c_int;
-#[cfg(Py_3_12)]
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 
 #[cfg(Py_3_12)]
 use pyo3_ffi::visitproc;

@@ -14,7 +14,7 @@ use crate::raised::{PythonError, Result};
 
 /// The name under which an interpreter keeps the functions. To be counted up when they, or the layout of definitions or of the registry,
 /// change.
-const NAME: &CStr = c"hpy.types.5";
+const NAME: &CStr = c"hpy.types.6";
 
 static OWN: Functions = Functions {
     dealloc: dealloc::dealloc,

@@ -9,7 +9,6 @@
 use core::ffi::{c_int, c_void};
 use core::mem::{offset_of, size_of};
 use core::slice::from_raw_parts;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use hpy_abi::*;
 use pyo3_ffi::*;
@@ -26,8 +25,6 @@ pub struct Definition {
     next: *mut Definition,
     /// Of the whole block.
     size: usize,
-    /// Whether there are types made from it whose instances are more than a struct of fixed size.
-    has_other_instances: AtomicBool,
     // From here on definitions are compared, byte by byte.
     pub shape: HPyType_BuiltinShape,
     /// `HPyType_Spec.basicsize`: that of the struct, 0 if it is the base's.
@@ -175,16 +172,7 @@ impl Definition {
 
     /// Notes a type that has been made from this, before it has instances.
     pub fn made(&self, is_plain: bool) {
-        if !is_plain {
-            self.has_other_instances.store(true, Ordering::SeqCst);
-        }
-        // Another thread may be making another type from it at the same time.
-        if !self.has_other_instances.load(Ordering::SeqCst) {
-            registry::set_plain(self.methods().addr(), true);
-        }
-        if self.has_other_instances.load(Ordering::SeqCst) {
-            registry::set_plain(self.methods().addr(), false);
-        }
+        registry::note(self.methods().addr(), is_plain);
     }
 
     /// The array for `Py_tp_methods`.

@@ -22,6 +22,9 @@ const PLACES: usize = 1024;
 /// Added to an address where the types that have the methods all have plain instances.
 const PLAIN: usize = 1;
 
+/// Added to an address where some of them have others. That stays.
+const OTHER: usize = 2;
+
 /// A place has one address, which is looked at first, and a list of the others. Lists only ever grow, at their heads, so whoever looks
 /// needs no lock.
 #[repr(C)]
@@ -81,7 +84,7 @@ impl Registry {
 pub fn has(address: usize) -> bool {
     let registry = agreed();
     let first = registry.first(address).load(Ordering::Acquire);
-    address != 0 && (first & !PLAIN == address || registry.is_among_others(address))
+    address != 0 && (first & !(PLAIN | OTHER) == address || registry.is_among_others(address))
 }
 
 /// Whether one has them whose types all have plain instances. It may be missed.
@@ -119,9 +122,14 @@ pub fn add(address: usize) -> Result<()> {
     }
 }
 
-/// Notes whether the types of a definition that is known all have plain instances.
-pub fn set_plain(address: usize, is_plain: bool) {
-    let (before, after) = if is_plain { (address, address + PLAIN) } else { (address + PLAIN, address) };
-    // Where something else comes first, or it is noted already, nothing is to be done.
-    _ = agreed().first(address).compare_exchange(before, after, Ordering::AcqRel, Ordering::Acquire);
+/// Notes another type that has these methods, and whether its instances are plain. Where something else comes first, nobody asks.
+pub fn note(address: usize, is_plain: bool) {
+    let first = agreed().first(address);
+    let change = |before, after| _ = first.compare_exchange(before, after, Ordering::AcqRel, Ordering::Acquire);
+    if is_plain {
+        change(address, address + PLAIN);
+    } else {
+        change(address, address + OTHER);
+        change(address + PLAIN, address + OTHER);
+    }
 }
