@@ -33,12 +33,11 @@ mod version;
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr::null_mut;
 
-use hpy_cpython::raised::{PythonError, Result};
-use pyo3_ffi::*;
-
 use hpy_cpython::handle::to_handle;
+use hpy_cpython::raised::{PythonError, Result};
 use hpy_layer::inner::InnerHandle;
 use hpy_layer::object::Raised;
+use pyo3_ffi::*;
 
 use crate::binding::{KEYWORDS, Static, entry, method, python_function};
 use crate::cpython::CPython;
